@@ -238,7 +238,7 @@ PLANTED: tuple[tuple[Callable[[Source], Iterator[str]], str, str], ...] = (
     (explains_what_it_ignores, "symgrad/core/node.py", "x = f()  # type: ignore  # a reason without a code"),
 )
 SOUND: tuple[tuple[Callable[[Source], Iterator[str]], str, str], ...] = (
-    (imports_leftward, "symgrad/views/matrix.py", "from symgrad.core.node import Node\nfrom . import latex\nfrom ..errors import InputError"),
+    (imports_leftward, "symgrad/views/matrix.py", "from symgrad.core.node import Node\nfrom . import latex\nfrom ..errors import E"),
     (imports_leftward, "symgrad/render/html.py", "from symgrad.explain.document import Document\nfrom symgrad.explain import diagram"),
     (imports_leftward, "symgrad/__main__.py", "from symgrad.cli import main"),
     (no_hidden_imports, "symgrad/cli.py", "def f():\n    import symgrad.views"),
