@@ -22,7 +22,7 @@ def rows(text: str) -> list[list[str]]:
     return cells[2:]
 
 
-def tests_in(path: Path) -> set[str]:
+def defined_tests(path: Path) -> set[str]:
     """Names of the tests that a file defines: `test_f`, and `TestC::test_m` for methods."""
     names: set[str] = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -52,7 +52,7 @@ def complaints(text: str, root: Path) -> Iterator[str]:
                 yield f"{name}: there is no example {part!r}"
         for part in re.split(r",\s*", test):
             file, _, function = part.partition("::")
-            if not file.startswith("tests/") or not (root / file).is_file() or function not in tests_in(root / file):
+            if not file.startswith("tests/") or not (root / file).is_file() or function not in defined_tests(root / file):
                 yield f"{name}: there is no test {part!r}"
 
 
