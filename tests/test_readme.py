@@ -130,7 +130,8 @@ def run_page(text: str, page: str, folder: Path) -> int:
 
 def broken_links(text: str, folder: Path) -> list[str]:
     """Relative targets of links and pictures that are no file below `folder`."""
-    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", FENCE.sub("", text))
+    prose = re.sub(r"`[^`\n]*`|^    .*$", "", FENCE.sub("", text), flags=re.MULTILINE)
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose)
     return [target for target in targets if "://" not in target and not (folder / target).exists()]
 
 
@@ -208,5 +209,5 @@ def test_a_right_page_passes(tmp_path: Path) -> None:
 
 def test_a_broken_link_is_seen(tmp_path: Path) -> None:
     (tmp_path / "here.md").touch()
-    text = "[a](here.md#part) ![b](lost.svg) [c](https://example.org)\n```python\nf[0](1)\n```\n"
+    text = "[a](here.md#part) ![b](lost.svg) [c](https://example.org)\n```python\nf[0](1)\n```\n`f[0](1)`\n\n    f[0](1)\n"
     assert broken_links(text, tmp_path) == ["lost.svg"]
