@@ -1,0 +1,1 @@
+"""Text in the notation of the blackboard comes in; a syntax tree, and from it a graph, goes out."""
