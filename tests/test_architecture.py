@@ -26,6 +26,7 @@ OPTIONAL = {
     "ziamath", "ziafont", "latex2mathml", "lark", "rich", "click", "typst", "nbformat", "resvg_py", "matplotlib",
     "torch", "jax", "jaxlib", "starlette", "uvicorn",
 }
+AT_THE_TOP = {("click", "symgrad/cli.py")}                # what a file is about may stand at its top
 RUNS_OWN_CODE = {"symgrad/run/numpy_backend.py"}          # compiles the programs that symgrad itself writes
 MAX_LINES = 400
 
@@ -116,7 +117,7 @@ def optional_where_used(source: Source) -> Iterator[str]:
                    for inner in ast.walk(node) if isinstance(inner, ast.Import | ast.ImportFrom)}
     for line, name, held in source.imports():
         package = name.split(".")[0]
-        allowed = held or line in typing_only or (package == "click" and source.path == "symgrad/cli.py")
+        allowed = held or line in typing_only or (package, source.path) in AT_THE_TOP
         if package in OPTIONAL and not allowed:
             yield f"{source.path}:{line}: {package} is imported at the top of the file"
 
@@ -132,13 +133,17 @@ def module_names(folder: PurePosixPath) -> set[str]:
 
 
 def no_function_like_a_module(source: Source, modules: Callable[[PurePosixPath], set[str]] = module_names) -> Iterator[str]:
-    """A public function named like a module beside it would hide that module, or be hidden by it."""
+    """A public function named like a module beside it would hide that module, or be hidden by it; so does one that `__init__` lifts."""
     if not source.in_package:
         return
-    taken = modules(PurePosixPath(source.path).parent)
+    path = PurePosixPath(source.path)
+    beside = modules(path.parent) - {path.stem}
     for node in source.tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name in taken and not node.name.startswith("_"):
+        if isinstance(node, ast.FunctionDef) and node.name in beside and not node.name.startswith("_"):
             yield f"{source.path}:{node.lineno}: the function {node.name} has a module's name"
+        if isinstance(node, ast.ImportFrom) and path.stem == "__init__" and node.module not in (None, ".".join(path.parent.parts)):
+            for name in {alias.asname or alias.name for alias in node.names} & beside:
+                yield f"{source.path}:{node.lineno}: {name} hides the module of that name"
 
 
 def has_a_docstring(source: Source) -> Iterator[str]:
@@ -187,7 +192,7 @@ def sources() -> tuple[Source, ...]:
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_every_file_keeps(check: Callable[[Source], Iterator[str]]) -> None:
-    complaints = [complaint for source in sources() for complaint in check(source)]
+    complaints = dict.fromkeys(complaint for source in sources() for complaint in check(source))
     assert not complaints, "\n".join(complaints)
 
 
@@ -225,6 +230,8 @@ PLANTED: tuple[tuple[Callable[[Source], Iterator[str]], str, str], ...] = (
     (short_enough, "tests/test_long.py", "x = 1\n" * 401),
     (no_function_like_a_module, "symgrad/notation/build.py", "def grammar():\n    return 1"),
     (no_function_like_a_module, "symgrad/cli.py", "def views():\n    return 1"),
+    (no_function_like_a_module, "symgrad/notation/__init__.py", "from symgrad.notation.build import build"),
+    (no_function_like_a_module, "symgrad/notation/__init__.py", "from .build import network as grammar"),
     (has_a_docstring, "symgrad/core/node.py", "x = 1"),
     (has_a_docstring, "symgrad/core/node.py", '"""Nodes come in. Graphs go out."""'),
     (has_a_docstring, "symgrad/core/node.py", '"""Nodes"""'),
@@ -247,6 +254,9 @@ SOUND: tuple[tuple[Callable[[Source], Iterator[str]], str, str], ...] = (
     (optional_where_used, "symgrad/notation/parse.py", "def f():\n    import lark"),
     (optional_where_used, "symgrad/notation/parse.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import lark"),
     (no_function_like_a_module, "symgrad/notation/build.py", "def _grammar():\n    return 1\ndef network():\n    return 1"),
+    (no_function_like_a_module, "symgrad/notation/build.py", "def build():\n    return 1"),
+    (no_function_like_a_module, "symgrad/notation/__init__.py", "from . import build\nfrom .build import network"),
+    (no_function_like_a_module, "symgrad/notation/__init__.py", "from symgrad.notation import build"),
     (has_a_docstring, "symgrad/core/__init__.py", ""),
     (has_a_docstring, "symgrad/core/node.py", '"""Nodes in, e.g. sums; a graph out.\n\nA second paragraph. It may run on."""'),
     (evaluates_no_text, "symgrad/run/numpy_backend.py", "exec('1')"),
