@@ -1,0 +1,1 @@
+"""Index equations, their derivatives, and graphs of nodes that instantiate them."""

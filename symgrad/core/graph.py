@@ -1,0 +1,148 @@
+"""A graph: named nodes, declared variables and an output; what text, Python code and derivations all become."""
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import networkx as nx
+
+from symgrad.core.node import SIZE, Node, Variable, topological
+from symgrad.core.shape import Shape, Size
+from symgrad.errors import InputError, nearest
+
+__all__ = ["Family", "Graph", "UnknownFunction", "as_graph", "set_parser"]
+
+_parser: list[Callable[[Graph, str], Node]] = []
+
+
+def set_parser(parse: Callable[[Graph, str], Node]) -> None:
+    """Give `Graph.parse` its parser: the language stands to the right of the core."""
+    _parser[:] = [parse]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The leading axes of a named array that are written as indices: x[n] is one example of x."""
+
+    index: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownFunction:
+    """A function declared without a definition: elementwise, or a scalar function of so many arguments."""
+
+    name: str
+    arguments: int
+    elementwise: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Named nodes in order of definition. Invariant: names are unique; a variable is named by its own name."""
+
+    names: Mapping[str, Node]
+    output: Node
+    families: Mapping[str, Family] = field(default_factory=dict)
+    ranges: Mapping[str, Size] = field(default_factory=dict)         # index name -> its size
+    latex: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)           # declared whole numbers
+    constants: Mapping[str, Node] = field(default_factory=dict)
+    functions: Mapping[str, UnknownFunction] = field(default_factory=dict)
+    ops: Mapping[str, object] = field(default_factory=dict)          # the user's own ops by name
+    text: str = ""
+
+    def __getitem__(self, name: str) -> Node:
+        """The node of a name. Raises InputError listing near names."""
+        node = self.names.get(name)
+        if node is None:
+            raise InputError(f"there is no {name!r} in this graph{nearest(name, self.names)}; it has {', '.join(self.names)}")
+        return node
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    @property
+    def params(self) -> list[str]:
+        """Names of the parameters, in order of declaration."""
+        return [n for n, v in self.names.items() if isinstance(v.data, Variable) and v.data.kind == "param"]
+
+    @property
+    def data(self) -> list[str]:
+        """Names of the data, in order of declaration."""
+        return [n for n, v in self.names.items() if isinstance(v.data, Variable) and v.data.kind != "param"]
+
+    @property
+    def output_name(self) -> str:
+        """The name of the output; an empty string for a bare expression."""
+        return self.name_of(self.output)
+
+    def name_of(self, node: Node) -> str:
+        """The first name of a node, or an empty string."""
+        return self._by_node.get(node, "")
+
+    @functools.cached_property
+    def _by_node(self) -> dict[Node, str]:
+        found: dict[Node, str] = {}
+        for name, node in self.names.items():
+            found.setdefault(node, name)
+        return found
+
+    def nodes(self) -> list[Node]:
+        """All nodes, operands first, in an order that only the structure decides."""
+        return topological([*self.names.values(), self.output])
+
+    def variables(self) -> dict[str, Node]:
+        """The leaves that take a value, by name."""
+        return {n.name: n for n in self.nodes() if isinstance(n.data, Variable)}
+
+    def size_names(self) -> list[str]:
+        """Names of the sizes, in order of appearance."""
+        found: dict[str, None] = {}
+        for n in self.nodes():
+            for size in (*n.shape, *((n.data,) if n.op is SIZE else ())):
+                for name in _names_in(size):
+                    found[name] = None
+        return list(found)
+
+    def networkx(self, outputs: Iterable[Node] = ()) -> nx.MultiDiGraph[Node]:
+        """The graph as networkx sees it: an edge from operand to node for every operand position, the position as its key."""
+        g: nx.MultiDiGraph[Node] = nx.MultiDiGraph()
+        for node in topological(outputs) if outputs else self.nodes():
+            g.add_node(node)
+            for position, operand in enumerate(node.operands):
+                g.add_edge(operand, node, key=position)
+        return g
+
+    def parse(self, text: str) -> Node:
+        """The node of an expression in this graph's names (definition lines may come before it).
+
+        Raises NotationError with line and caret.
+        """
+        return _parser[0](self, text)
+
+    def resolve(self, what: str | Node) -> Node:
+        """A node from a name or a node."""
+        return self[what] if isinstance(what, str) else what
+
+
+def _names_in(size: object) -> list[str]:
+    if isinstance(size, str):
+        return [size]
+    return [] if isinstance(size, int) else sorted(s.name for s in size.free_symbols)  # type: ignore[attr-defined]  # a sympy size
+
+
+def as_graph(what: Graph | Node) -> Graph:
+    """A graph around a node: every variable below it, and the node as output."""
+    if isinstance(what, Graph):
+        return what
+    leaves = {n.name: n for n in topological([what]) if isinstance(n.data, Variable)}
+    return Graph(names=leaves, output=what, latex={n: v.data.latex for n, v in leaves.items() if isinstance(v.data, Variable) and v.data.latex})
+
+
+def check_unique(leaves: Iterable[Node]) -> None:
+    """Raises InputError where two different variables share a name."""
+    seen: dict[str, Shape] = {}
+    for n in leaves:
+        if isinstance(n.data, Variable) and seen.setdefault(n.name, n.shape) != n.shape:
+            raise InputError(f"two variables are named {n.name!r}, of shapes {seen[n.name]} and {n.shape}")

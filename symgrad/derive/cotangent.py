@@ -1,0 +1,93 @@
+"""Cotangents that carry the axes of a Jacobian's output in front: deltas stay symbols, never arrays."""
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+from symgrad.core import equation as eq
+from symgrad.core.differentiation import compose
+from symgrad.core.node import Node, apply
+from symgrad.core.op import Op, make_op
+from symgrad.core.shape import Shape
+from symgrad.errors import UnsupportedError
+from symgrad.ops.arithmetic import add
+
+__all__ = ["gather", "seed", "substituted"]
+
+
+def seed(shape: Shape) -> Node:
+    """The derivative of a node of that shape by itself: a product of deltas, axes of the output first."""
+    n = len(shape)
+    return apply(_deltas(n), shape=shape + shape)
+
+
+@functools.cache
+def _deltas(n: int) -> Op:
+    names = tuple(f"o{k}" for k in range(2 * n))
+    return make_op("delta", (), names, ("*", tuple(("d", names[k], names[n + k]) for k in range(n))))
+
+
+def substituted(op: Op, position: int, operands: tuple[Node, ...], shape: Shape) -> list[Node]:
+    """op applied to operands, with the operand at `position`, which holds deltas, replaced by its equation: the terms of the result.
+
+    Each term that still holds deltas is those deltas times one node.
+    """
+    inner = operands[position]
+    try:
+        whole = compose(op, position, inner.op)
+    except UnsupportedError:
+        return [apply(op, *operands, shape=shape)]
+    rest = (*operands[:position], *operands[position + 1:], *inner.operands)
+    if whole.body is None or not whole.has_delta:
+        return [] if whole.body == eq.ZERO else [apply(whole, *rest, shape=shape)]
+    terms = whole.body[1] if whole.body[0] == "+" else (whole.body,)
+    plain = [t for t in terms if not eq.has_delta(t)]
+    found = [_delta_term(t, whole, rest, shape) for t in terms if eq.has_delta(t)]
+    if plain:
+        found.append(_instance(whole, whole.out, plain[0] if len(plain) == 1 else ("+", tuple(plain)), rest, shape))
+    return found
+
+
+def _delta_term(term: eq.Expr, whole: Op, operands: tuple[Node, ...], shape: Shape) -> Node:
+    """deltas * rest as one op over one node that holds the rest."""
+    factors = term[1] if term[0] == "*" else (term,)
+    deltas = tuple(f for f in factors if f[0] == "d")
+    rest = tuple(f for f in factors if f[0] != "d")
+    if not rest or term[0] == "S" or (len(rest) == 1 and rest[0][0] == "r"):
+        return _instance(whole, whole.out, term, operands, shape)
+    body = rest[0] if len(rest) == 1 else ("*", rest)
+    letters = tuple(o for o in whole.out if o in eq.free(body))
+    sizes = tuple(shape[whole.out.index(o)] for o in letters)
+    core = _instance(whole, letters, body, operands, sizes)
+    outer = make_op("contraction", (len(letters),), whole.out, ("*", (*deltas, ("r", 0, letters))))
+    return apply(outer, core, shape=shape)
+
+
+def _instance(whole: Op, out: tuple[str, ...], body: eq.Expr, operands: tuple[Node, ...], shape: Shape) -> Node:
+    """The node of part of an op's equation, over the operands that occur in it."""
+    used = sorted({x[1] for x in eq.walk(body) if x[0] in "rs"})
+    place = {k: n for n, k in enumerate(used)}
+    moved = eq.transform(body, lambda x: (x[0], place[x[1]], *x[2:]) if x[0] in "rs" else x)
+    return apply(make_op(whole.name, [whole.ranks[k] for k in used], out, moved), *[operands[k] for k in used], shape=shape)
+
+
+def gather(terms: Iterable[Node]) -> list[Node]:
+    """The terms of one cotangent with equal delta structures merged: deltas * a + deltas * b is deltas * (a + b); dense ones are added."""
+    groups: dict[Op | None, list[Node]] = {}
+    for t in terms:
+        groups.setdefault(t.op if t.op.has_delta and len(t.operands) <= 1 else None, []).append(t)
+    found: list[Node] = []
+    for op, members in groups.items():
+        if len(members) == 1:
+            found.append(members[0])
+        elif op is None or not members[0].operands:
+            found.append(total(members))
+        else:
+            found.append(apply(op, total([m.operands[0] for m in members]), shape=members[0].shape))
+    return found
+
+
+def total(terms: list[Node]) -> Node:
+    """The sum of nodes of one shape."""
+    letters = [f"o{k}" for k in range(terms[0].rank)]
+    return terms[0] if len(terms) == 1 else add([(t, letters) for t in terms], letters)

@@ -1,0 +1,1 @@
+"""Numbers: a step-by-step executor, compiled programs, and the check of one against the other."""

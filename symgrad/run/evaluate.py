@@ -1,0 +1,152 @@
+"""One op on arrays: its index equation evaluated as it stands, sums of products by einsum. The reference that programs are tested against."""
+from __future__ import annotations
+
+import functools
+import string
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from symgrad.core import equation as eq
+from symgrad.core.functions import split_derivative
+from symgrad.core.op import Op
+from symgrad.errors import MissingValueError
+from symgrad.ops.kernels import FUNCTIONS, KERNELS, STRUCTURED, Array
+from symgrad.ops.rows import EQUATIONS, library_op
+
+__all__ = ["Functions", "evaluate_op"]
+
+Functions = Mapping[str, Sequence[Callable[..., Array]] | Callable[[tuple[int, ...]], Callable[..., Array]]]
+"""Values of unknown functions: (f, df, ddf, ...) of one argument, or a function from the arguments derived by to a function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An array whose axes are the named indices, in order."""
+
+    array: Array
+    axes: tuple[eq.Index, ...]
+
+
+def evaluate_op(op: Op, arrays: Sequence[Array], shape: tuple[int, ...], functions: Functions) -> Array:
+    """The op's output, of the given shape, for arrays of its operands' ranks. Raises MissingValueError for an unknown function."""
+    kernel = _kernel(op)
+    if kernel is not None:
+        return kernel(*arrays)
+    if op.body is None:
+        raise MissingValueError(f"{op.name} has no numeric kernel")
+    run = _Evaluation(op, arrays, shape, functions)
+    value = run.value(op.body)
+    return np.array(np.broadcast_to(run.aligned(value, op.out), shape))
+
+
+@functools.cache
+def _kernel(op: Op) -> Callable[..., Array] | None:
+    if op.body is None and op.name in STRUCTURED:
+        return STRUCTURED[op.name]
+    root = op.origin[0] if op.origin else op
+    row = op.name.split(".")[0]
+    if op.name in KERNELS and row in EQUATIONS:
+        axes = root.ranks[0]
+        library = library_op(row, axes) if axes else None
+        if library is not None and (root is library or any(library.line_op(n).op is root for n in range(len(library.where)))):
+            return lambda x: KERNELS[op.name](x, axes)
+    return None
+
+
+class _Evaluation:
+    def __init__(self, op: Op, arrays: Sequence[Array], shape: tuple[int, ...], functions: Functions) -> None:
+        self.op, self.arrays, self.functions = op, arrays, functions
+        self.sizes: dict[eq.Index, int] = {name: arrays[k].shape[axis] for name, (k, axis) in op.axis_of.items()}
+        self.sizes.update(zip(op.out, shape, strict=True))
+
+    # ------------------------------------------------------------------ arrays with named axes
+    def aligned(self, v: Value, axes: Sequence[eq.Index]) -> Array:
+        """The array with the given axes, length 1 where it has none of that name."""
+        order = [v.axes.index(a) for a in axes if a in v.axes]
+        moved = np.transpose(v.array, order) if len(order) > 1 else v.array
+        return moved.reshape([self.sizes[a] if a in v.axes else 1 for a in axes])
+
+    def combined(self, parts: Sequence[Value], function: Callable[..., Array]) -> Value:
+        axes = tuple(dict.fromkeys(a for p in parts for a in p.axes))
+        return Value(np.asarray(function(*[self.aligned(p, axes) for p in parts])), axes)
+
+    # ------------------------------------------------------------------ expressions
+    def value(self, e: eq.Expr) -> Value:
+        tag = e[0]
+        if tag == "r":
+            return self.reference(e)
+        if tag == "n":
+            return Value(np.asarray(float(e[1])), ())
+        if tag == "k":
+            return Value(np.asarray(np.pi), ())
+        if tag == "s":
+            return Value(np.asarray(float(self.arrays[e[1]].shape[e[2]])), ())
+        if tag == "d":
+            return self.combined([self.index(e[1]), self.index(e[2])], lambda i, j: (i == j) * 1.0)
+        if tag == "S":
+            return self.total(e[2], e[1])
+        if tag == "+":
+            return self.combined([self.value(a) for a in e[1]], lambda *a: functools.reduce(np.add, a))
+        if tag == "*":
+            return self.combined([self.value(a) for a in e[1]], lambda *a: functools.reduce(np.multiply, a))
+        if tag == "^":
+            return self.combined([self.value(e[1]), self.value(e[2])], _power)
+        return self.combined([self.value(a) for a in e[2]], self.function(e[1]))
+
+    def index(self, i: eq.Index) -> Value:
+        """An index as an array of whole numbers."""
+        constant, terms = eq.affine_parts(i)
+        parts = [Value(c * np.arange(self.sizes[n]), (n,)) for n, c in terms.items()]
+        return self.combined([Value(np.asarray(constant), ()), *parts], lambda *a: functools.reduce(np.add, a))
+
+    def reference(self, e: eq.Expr) -> Value:
+        array, index = self.arrays[e[1]], e[2]
+        if all(not eq.is_affine(i) for i in index):
+            if len(set(index)) == len(index):
+                return Value(array, index)
+            return Value(np.einsum(array, [index.index(i) for i in index], sorted({index.index(i) for i in index})), tuple(dict.fromkeys(index)))
+        places = [self.index(i) for i in index]
+        axes = tuple(dict.fromkeys(a for p in places for a in p.axes))
+        spread = np.broadcast_arrays(*[self.aligned(p, axes) for p in places])
+        inside = np.logical_and.reduce([(p >= 0) & (p < n) for p, n in zip(spread, array.shape, strict=True)])
+        clipped = tuple(np.clip(p, 0, n - 1) for p, n in zip(spread, array.shape, strict=True))
+        return Value(np.where(inside, array[clipped], 0.0), axes)   # an array is zero outside its range
+
+    def total(self, body: eq.Expr, bound: tuple[eq.Index, ...]) -> Value:
+        """The sum over bound indices; a product is one einsum."""
+        if body[0] == "+":
+            return self.combined([self.total(a, bound) for a in body[1]], lambda *a: functools.reduce(np.add, a))
+        parts = [self.value(f) for f in (body[1] if body[0] == "*" else (body,))]
+        axes = tuple(dict.fromkeys(a for p in parts for a in p.axes))
+        kept = tuple(a for a in axes if a not in bound)
+        letters = {a: n for n, a in enumerate(axes)}
+        assert len(letters) <= len(string.ascii_letters)
+        operands: list[object] = []
+        for p in parts:
+            operands += [p.array, [letters[a] for a in p.axes]]
+        summed = np.einsum(*operands, [letters[a] for a in kept], optimize=len(parts) > 1)  # type: ignore[call-overload]
+        repeats = float(np.prod([self.sizes[b] for b in bound if b not in axes]))
+        return Value(np.asarray(summed * repeats if repeats != 1 else summed), kept)
+
+    def function(self, name: str) -> Callable[..., Array]:
+        known = FUNCTIONS.get(name)
+        if known is not None:
+            return known
+        head, order = split_derivative(name)
+        given = self.functions.get(head)
+        if given is None:
+            raise MissingValueError(f"the function {head} has no value: give it one, as in functions={{{head!r}: \"tanh\"}}")
+        if callable(given):
+            return given(order)
+        if len(order) >= len(given):
+            raise MissingValueError(f"the function {head} needs its derivative of order {len(order)}; {len(given) - 1} are given")
+        return given[len(order)]
+
+
+def _power(base: Array, exponent: Array) -> Array:
+    if exponent.ndim == 0:
+        e = float(exponent)
+        return base**2 if e == 2 else np.sqrt(base) if e == 0.5 else 1.0 / base if e == -1 else base**e
+    return np.asarray(base**exponent)
