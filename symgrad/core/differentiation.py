@@ -124,9 +124,12 @@ class _Derivation:
         name = bound.name
         if name.startswith("p"):
             raise UnsupportedError(f"{self.op.name}: a summed index of the operand vanished")
-        if name in self.op.axis_of and not name.startswith("q"):
-            return size_symbol(*self.op.axis_of[name])
-        return size_symbol(-1, self.op.out.index(name))
+        if name in self.op.out:
+            return size_symbol(-1, self.op.out.index(name))
+        axes = {self._output_axis(*axis) for scoped, axis in self.op.axis_of.items() if scoped.split("#")[0] == name}
+        if len(axes) != 1:
+            raise UnsupportedError(f"{self.op.name}: the size of a summed index that vanished is not known")
+        return size_symbol(*axes.pop())
 
     # ------------------------------------------------------------------ in terms of what the forward pass holds
     def _named(self, e: Expr) -> Expr:

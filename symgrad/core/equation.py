@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 __all__ = [
     "Expr", "Index", "ONE", "ZERO", "affine", "affine_parts", "canonical", "children", "factored", "free", "has_delta", "index_names", "is_affine",
-    "number", "rebuild", "references", "substitute", "transform", "walk",
+    "number", "rebuild", "references", "scoped", "substitute", "transform", "walk",
 ]
 
 Expr: TypeAlias = tuple  # type: ignore[type-arg]  # recursive tuples; the tags above are the type
@@ -125,6 +125,19 @@ def substitute(e: Expr, table: Mapping[Index, Index]) -> Expr:
     if e[0] == "S":
         return ("S", tuple(table.get(b, b) for b in e[1]), substitute(e[2], table))
     return rebuild(e, lambda a: substitute(a, table))
+
+
+def scoped(e: Expr) -> Expr:
+    """e with every sum's bound indices named apart: sibling sums that share a name may run over different sizes."""
+    count = 0
+    def visit(x: Expr) -> Expr:
+        nonlocal count
+        if x[0] != "S":
+            return rebuild(x, visit)
+        count += 1
+        table = {b: f"{b}#{count}" for b in x[1]}
+        return ("S", tuple(table.values()), visit(substitute(x[2], table)))
+    return visit(e)
 
 
 def free(e: Expr) -> tuple[Index, ...]:

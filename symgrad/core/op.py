@@ -70,18 +70,24 @@ class Op:
         return self.body is not None and eq.has_delta(self.body)
 
     @functools.cached_property
+    def scoped(self) -> eq.Expr:
+        """The body with the bound indices of different sums named apart."""
+        assert self.body is not None
+        return eq.scoped(self.body)
+
+    @functools.cached_property
     def patterns(self) -> tuple[tuple[str, int, int], ...]:
         """(index name, operand, axis) wherever an operand is read at a plain index: what sizes follow from."""
         if self.body is None:
             return tuple((n, k, a) for k, names in enumerate(self.signature) for a, n in enumerate(names))
         found = dict.fromkeys(
-            (name, r[1], axis) for r in eq.references(self.body) for axis, name in enumerate(r[2]) if isinstance(name, str))
+            (name, r[1], axis) for r in eq.references(self.scoped) for axis, name in enumerate(r[2]) if isinstance(name, str))
         return tuple(found)
 
     @functools.cached_property
     def twins(self) -> dict[str, str]:
         """index name -> one of the same size that a delta equates it with."""
-        pairs = [(e[1], e[2]) for e in eq.walk(self.body) if e[0] == "d"] if self.body is not None else []
+        pairs = [(e[1], e[2]) for e in eq.walk(self.scoped) if e[0] == "d"] if self.body is not None else []
         plain = [(i, j) for i, j in pairs if isinstance(i, str) and isinstance(j, str)]
         return {**{j: i for i, j in plain}, **dict(plain)}
 

@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from lark import Token
+from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from symgrad.errors import nearest
 
@@ -11,9 +11,12 @@ from .indices import place_of
 from .screen import Fault
 from .words import REDUCTIONS, STATEMENTS
 
+if TYPE_CHECKING:
+    from lark import Token
+
 __all__ = ["operand_after", "operand_before", "unexpected"]
 
-_OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "DOTSTAR", "DOTSLASH", "CARET", "DOTCARET"}
+_OPERATORS = {"PLUS", "MINUS", "PRODUCT", "POWER"}
 _NAMING = {"_EQUAL", "_COLON"}
 _OPENS, _CLOSES = {"_LPAR", "_LSQB"}, {"_RPAR", "_RSQB"}
 _KEYWORDS = {"FAMILY", "ROLE", "SIZE", "CONST", "FUNCTION", "OP", "CLAIMS", "WHERE", "AS", "PYTHON"}
@@ -33,7 +36,7 @@ def unexpected(tokens: Sequence[Token], at: int, fitting: set[str], code: str) -
     """
     found = tokens[at]
     before = tokens[at - 1] if at and tokens[at - 1].type != "_END" else None
-    known = _about_word(found, before) or _about_pair(tokens, at, fitting, code)
+    known = _about_word(found, before, fitting) or _about_pair(tokens, at, fitting, code)
     return known or Fault(f"expected {_expected(fitting, before)}, found {_shown(found)}", place_of(found))
 
 
@@ -71,23 +74,34 @@ def _slice(code: str, first: Token, last: Token) -> str:
     return "(...)" if text.startswith("(") else "..."
 
 
-def _about_word(found: Token, before: Token | None) -> Fault | None:
+def _about_word(found: Token, before: Token | None, fitting: set[str]) -> Fault | None:
     """A reserved word in the place of a name, or a function word without its brackets."""
     if found.type == "PYTHON":
         return Fault(f"`{found}` is a word of Python and cannot be a name: write {found}_ or another name", place_of(found))
     if before is None:
-        return None
+        return _about_line_start(found)
     if before.type in _KEYWORDS and found.type in _OPERATORS | {"_EQUAL", "_LSQB", "_LPAR", "QUOTE"}:
         return Fault(f"`{before}` is a keyword and cannot be a name", place_of(before))
     if before.type in _FUNCTION_WORDS and found.type in _NAMING:
         return Fault(f"`{before}` is a function word and cannot be a name", place_of(before))
     if before.type in _FUNCTION_WORDS and found.type in _OPERATORS | _CLOSES | {"_END", "QUOTE", "_COMMA", "_LSQB"}:
         return Fault(f"`{before}` is a function word and needs its arguments: write {_usage(before, found)}", place_of(before))
-    if found.type in _KEYWORDS and before.type in _OPERATORS | {"_EQUAL", "_LPAR", "_LSQB", "_COMMA"} | _KEYWORDS:
-        return Fault(f"`{found}` is a keyword and cannot be a name", place_of(found))
-    if found.type in _FUNCTION_WORDS and before.type in _KEYWORDS:
-        return Fault(f"`{found}` is a function word and cannot be a name", place_of(found))
+    if found.type in _KEYWORDS | _FUNCTION_WORDS and "NAME" in fitting and not _in_index(fitting):
+        return Fault(f"`{found}` is a {'keyword' if found.type in _KEYWORDS else 'function word'} and cannot be a name", place_of(found))
     return None
+
+
+def _about_line_start(found: Token) -> Fault | None:
+    if found.type in _OPERATORS:
+        message = f"a line cannot begin with `{found}`: put brackets around an expression that goes on from the line before"
+        return Fault(message, place_of(found))
+    return None
+
+
+def _in_index(fitting: set[str]) -> bool:
+    """Whether what fits is an index, or goes on from one."""
+    begins = {"NAME", "NUMBER", "_LPAR"} <= fitting and "BUILTIN" not in fitting
+    return begins or ({"PRODUCT", "_RSQB"} <= fitting and "POWER" not in fitting)
 
 
 def _usage(word: Token, found: Token) -> str:
@@ -112,46 +126,44 @@ def _about_pair(tokens: Sequence[Token], at: int, fitting: set[str], code: str) 
         return _about_missing_operand(before, found, touching)
     if found.type == "_COLON" and "_RANGE" in fitting:
         return Fault("a range is written with two dots, as in 1..N", place_of(found))
+    if found.type == "_COLON" and tokens[at + 1].type == "_EQUAL":
+        return Fault("`:=` is not part of the notation: write a single =", place_of(found))
     if found.type == "_EQUAL":
         return _about_equal(tokens, at, fitting)
     if found.type == "_SEMICOLON":
         return Fault("`;` does not separate statements: write one statement a line", place_of(found))
-    if found.type in {"SLASH", "_LPAR", "CARET"} and {"STAR", "_RSQB"} <= fitting and "SLASH" not in fitting:
+    if found.type in {"_LPAR", "_LSQB", "POWER"} | _FUNCTION_WORDS and _in_index(fitting):
         return Fault("an index is a sum of terms such as 2*i, s*i or 1; a lookup is written W' * onehot(c[n], K)", place_of(found))
-    if before.type in _ENDS and found.type in _VALUES | {"_LPAR", "DERIVATIVE"} and {"PLUS", "STAR"} <= fitting | {"DERIVATIVE"}:
-        return _about_neighbours(tokens, at, code)
-    if found.type == "NAME" and before.type == "NAME" and "STAR" in fitting:
+    if before.type in _ENDS and found.type in _VALUES | {"_LPAR", "DERIVATIVE"} and "PRODUCT" in fitting:
         return _about_neighbours(tokens, at, code)
     return None
 
 
 def _about_missing_operand(before: Token, found: Token, touching: bool) -> Fault | None:
-    if touching and (before.type, found.type) == ("STAR", "STAR"):
+    if touching and before == found == "*":
         return Fault("`**` is not part of the notation: write ^ for a power", place_of(before))
     if touching and before.type == "_EQUAL" and found.type == "_EQUAL":
         return Fault("`==` is not part of the notation: write a single =", place_of(before))
-    if touching and before.type in {"PLUS", "MINUS", "STAR", "SLASH"} and found.type == "_EQUAL":
+    if touching and before in {"+", "-", "*", "/"} and found.type == "_EQUAL":
         return Fault(f"`{before}=` is not part of the notation: write name = ...", place_of(before))
-    if touching and (before.type, found.type) == ("SLASH", "SLASH"):
+    if touching and before == found == "/":
         return Fault("`//` is not part of the notation: write / for a quotient, # for a comment", place_of(before))
     if found.type == "PLUS":
         return Fault("there is no plus sign in front of a value: drop the `+`", place_of(found))
+    if found.type == "_END" and before.type in _OPERATORS:
+        message = f"a line cannot end with `{before}`: put brackets around an expression that goes on in the next line"
+        return Fault(message, place_of(before))
     if found.type in _OPERATORS | {"_EQUAL"}:
         return Fault(f"between `{before}` and `{found}` a value is missing: a name, a number or `(`", place_of(found))
     return None
 
 
 def _about_equal(tokens: Sequence[Token], at: int, fitting: set[str]) -> Fault | None:
-    found = tokens[at]
-    depth = 0
-    for token in reversed(tokens[:at]):
-        depth += (token.type in _CLOSES) - (token.type in _OPENS)
-        if depth < 0:
-            return Fault("`=` cannot stand inside brackets, but for an argument by keyword such as eps=1e-5", place_of(found))
-        if token.type == "_END":
-            break
-        if token.type == "_EQUAL" and depth == 0 and "PLUS" in fitting:
-            return Fault("there is one `=` in a line already: begin a new line", place_of(found))
+    line = list(takewhile(lambda token: token.type != "_END", reversed(tokens[:at])))
+    if sum(token.type in _OPENS for token in line) > sum(token.type in _CLOSES for token in line):
+        return Fault("`=` cannot stand inside brackets, but for an argument by keyword such as eps=1e-5", place_of(tokens[at]))
+    if "PLUS" in fitting and any(token.type == "_EQUAL" for token in line):
+        return Fault("there is one `=` in this line already: begin a new line", place_of(tokens[at]))
     return None
 
 
@@ -190,7 +202,7 @@ def _expected(fitting: set[str], before: Token | None) -> str:
         parts.append("a whole number")
     elif "_LPAR" in fitting and "PLUS" not in fitting:
         parts.append("`(`")
-    elif {"PLUS", "STAR"} <= fitting:
+    elif {"PLUS", "PRODUCT"} <= fitting:
         parts.append("an operator")
     parts += [words for terminal, words in _OTHERS.items() if terminal in fitting and words not in parts]
     return " or ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts) or "nothing"

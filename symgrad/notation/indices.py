@@ -3,11 +3,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-
-from lark import Token, Transformer, v_args
+from typing import TYPE_CHECKING
 
 from .screen import Fault
 from .syntax import Affine, AffineTerm, Place
+
+if TYPE_CHECKING:
+    from lark import Token
 
 __all__ = ["IndexBuilder", "fraction", "place_of", "whole"]
 
@@ -48,8 +50,7 @@ def fraction(token: Token) -> Fraction:
         raise Fault("the number has too many digits", place_of(token)) from None
 
 
-@v_args(inline=True)
-class IndexBuilder(Transformer[Token, object]):
+class IndexBuilder:
     """One method for each rule of the grammar inside square brackets."""
 
     def indices(self, *indices: Affine) -> tuple[Affine, ...]:
@@ -75,9 +76,11 @@ class IndexBuilder(Transformer[Token, object]):
     def index_negate(self, minus: Token, operand: _IndexSum) -> _IndexSum:
         return _IndexSum({names: -coefficient for names, coefficient in operand.monomials.items()}, place_of(minus))
 
-    def index_product(self, left: _IndexSum, star: Token, right: _IndexSum) -> _IndexSum:
+    def index_product(self, left: _IndexSum, operator: Token, right: _IndexSum) -> _IndexSum:
+        if operator != "*":
+            raise Fault(f"an index is a sum of terms such as 2*i, s*i or 1, found `{operator}`", place_of(operator))
         if len(left.monomials) > 1 and len(right.monomials) > 1:
-            raise Fault("an index is a sum of terms such as 2*i, s*i or 1: two sums cannot be multiplied", place_of(star))
+            raise Fault("an index is a sum of terms such as 2*i, s*i or 1: two sums cannot be multiplied", place_of(operator))
         product: _Monomials = {}
         for a, x in left.monomials.items():
             for b, y in right.monomials.items():

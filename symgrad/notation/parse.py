@@ -4,10 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import cast
-
-from lark import Lark, Token
-from lark.exceptions import UnexpectedCharacters, UnexpectedToken
+from typing import TYPE_CHECKING, cast
 
 from symgrad.errors import NotationError, nearest
 
@@ -17,6 +14,9 @@ from .statements import Claim, Declaration, Definition, Function, Network, Op, O
 from .syntax import Call, Derivative, Expression, Index, Name, Over, Partial, Place, operands
 from .tree import ClaimsLine, Equation, Line, TreeBuilder, Where, define
 from .words import CLAIM_FUNCTIONS, FUNCTIONS, TERMINALS
+
+if TYPE_CHECKING:
+    from lark import Lark, Token
 
 __all__ = ["DEFAULT", "UNLIMITED", "Limits", "parse", "parse_claims", "parse_expression"]
 
@@ -61,10 +61,23 @@ def _read(text: str, file: str, limits: Limits | None, functions: Collection[str
     return network
 
 
+class _Spread:
+    """Calls the methods of a `TreeBuilder` with the children of a rule spread out."""
+
+    def __init__(self, builder: TreeBuilder) -> None:
+        self._builder = builder
+
+    def __getattr__(self, rule: str) -> Callable[[list[object]], object]:
+        method = getattr(self._builder, rule)
+        return lambda children: method(*children)
+
+
 @cache
 def _parser() -> Lark:
+    from lark import Lark
+
     grammar = files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", lexer="basic", start="network", maybe_placeholders=False, transformer=TreeBuilder(),
+    return Lark(grammar, parser="lalr", lexer="basic", start="network", maybe_placeholders=False, transformer=_Spread(TreeBuilder()),
                 lexer_callbacks={"NAME": _classify})
 
 
@@ -74,6 +87,9 @@ def _classify(word: Token) -> Token:
 
 
 def _lines(code: str) -> tuple[Line, ...]:
+    from lark import Token
+    from lark.exceptions import UnexpectedCharacters, UnexpectedToken
+
     steps = _parser().parse_interactive(code)
     at = -1
     try:
@@ -81,6 +97,7 @@ def _lines(code: str) -> tuple[Line, ...]:
             at += 1
         return cast(tuple[Line, ...], steps.feed_token(Token("$END", "")))
     except UnexpectedToken as error:
+        error.interactive_parser = steps           # what `accepts` asks
         raise unexpected(list(_parser().lex(code)), at, set(error.accepts or ()), code) from None
     except UnexpectedCharacters as error:
         raise Fault("these characters have no meaning here", Place(error.line, error.column, error.column + 1)) from None
@@ -178,5 +195,5 @@ def _no_function(node: Call | Derivative | Partial, known: Collection[str], code
         return Fault(f"`{node.function}` is no function here{nearest(node.function, known)}", node.place)
     factor = node.function + "'" * node.order if isinstance(node, Derivative) else node.function
     after = operand_after(tokens, at + (2 if isinstance(node, Derivative) else 1), code)
-    close = nearest(node.function, known)
+    close = nearest(node.function, known) if len(node.function) > 2 else ""
     return Fault(f"`{node.function}` is no function here: for a product write {factor} * {after}{close}", node.place)

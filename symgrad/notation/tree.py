@@ -3,9 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, cast
-
-from lark import Token, v_args
+from typing import TYPE_CHECKING, Literal, cast
 
 from symgrad.errors import nearest
 
@@ -31,6 +29,9 @@ from .syntax import (
     Transpose,
 )
 from .words import ARITIES, CLAIM_FUNCTIONS, FACTS
+
+if TYPE_CHECKING:
+    from lark import Token
 
 __all__ = ["ClaimsLine", "Equation", "Line", "TreeBuilder", "Where", "define"]
 
@@ -68,6 +69,12 @@ class _Declared:
     indices: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    word: str
+    place: Place
+
+
 def define(equation: Equation) -> Definition:
     """The definition that an equation outside the claims is.
 
@@ -75,11 +82,11 @@ def define(equation: Equation) -> Definition:
         Fault: the left side is no name, or has an index that is neither a name nor a whole number, or one name twice.
     """
     left = equation.left
-    if (isinstance(left, Call) and left.function in CLAIM_FUNCTIONS) or (isinstance(left, Index) and isinstance(left.operand, Call)):
+    target = left.operand if isinstance(left, Index) else left
+    if isinstance(target, Call) and target.function in CLAIM_FUNCTIONS:
         raise Fault("this is a claim about a derivative: it stands below a line `claims`", left.place)
     if isinstance(left, Call):
         raise Fault(f"the left side of `=` is a name, such as z[n]; a function is declared by `function {left.function}(x)`", left.place)
-    target = left.operand if isinstance(left, Index) else left
     if not isinstance(target, Name):
         raise Fault("the left side of `=` is a name, such as z or z[n]", left.place)
     indices = left.indices if isinstance(left, Index) else ()
@@ -102,7 +109,6 @@ def _size(token: Token) -> int | str:
     return whole(token, 1, "a size") if token.type == "NUMBER" else str(token)
 
 
-@v_args(inline=True)
 class TreeBuilder(IndexBuilder):
     """One method for each rule of the grammar; mistakes that the grammar cannot see are raised as `Fault`."""
 
@@ -117,18 +123,18 @@ class TreeBuilder(IndexBuilder):
             raise Fault(f"the range {start}..{end} is empty", place_of(last))
         return Family(str(name), start, end, keyword == "examples", place_of(name))
 
-    def declaration(self, role: Token, *parts: _Declared | Type | Token | str) -> tuple[Declaration, ...]:
+    def declaration(self, role: Token, *parts: _Declared | Type | _Fact | str) -> tuple[Declaration, ...]:
         names = [part for part in parts if isinstance(part, _Declared)]
         kind = next(part for part in parts if isinstance(part, Type))
-        facts = [part for part in parts if isinstance(part, Token)]
-        printed = next((part for part in parts if isinstance(part, str) and not isinstance(part, Token)), None)
-        _distinct([(str(fact), place_of(fact)) for fact in facts], "the fact")
+        facts = [part for part in parts if isinstance(part, _Fact)]
+        printed = next((part for part in parts if isinstance(part, str)), None)
+        _distinct([(fact.word, fact.place) for fact in facts], "the fact")
         _distinct([(str(name.name), place_of(name.name)) for name in names], "the name")
         if printed is not None and len(names) > 1:
             raise Fault("`as` says how one name is printed: declare this name on a line of its own", place_of(names[1].name))
-        return tuple(
-            Declaration(cast(Literal["data", "param"], str(role)), str(name.name), name.indices, kind, tuple(map(str, facts)), printed,
-                        place_of(name.name)) for name in names)
+        words = tuple(fact.word for fact in facts)
+        return tuple(Declaration(cast(Literal["data", "param"], str(role)), str(name.name), name.indices, kind, words, printed,
+                                 place_of(name.name)) for name in names)
 
     def declared(self, name: Token, *indices: Affine) -> _Declared:
         return _Declared(name, _plain_names(indices, "an index in a declaration"))
@@ -144,10 +150,10 @@ class TreeBuilder(IndexBuilder):
             raise Fault("a tensor needs its sizes, as in tensor(M, M, 4)", place)
         return Type(str(kind), tuple(map(_size, sizes)), place)
 
-    def fact(self, word: Token) -> Token:
+    def fact(self, word: Token) -> _Fact:
         if word not in FACTS:
             raise Fault(f"`{word}` is no fact; a fact is one of {', '.join(FACTS)}{nearest(word, FACTS)}", place_of(word))
-        return word
+        return _Fact(str(word), place_of(word))
 
     def printed(self, _keyword: Token, text: Token) -> str:
         return str(text)[1:-1]
@@ -165,9 +171,11 @@ class TreeBuilder(IndexBuilder):
         return Const(str(name), value, place_of(name))
 
     def function(self, _keyword: Token, name: Token, how: Token | tuple[str, ...], bound: str | None = None) -> Function:
-        if isinstance(how, Token) and how != "elementwise":
+        if isinstance(how, tuple):
+            return Function(str(name), how, bound, place_of(name))
+        if how != "elementwise":
             raise Fault(f"expected `elementwise` or arguments in brackets, found `{how}`", place_of(how))
-        return Function(str(name), None if isinstance(how, Token) else how, bound, place_of(name))
+        return Function(str(name), None, bound, place_of(name))
 
     def bound(self, word: Token) -> str:
         return str(word)
@@ -231,7 +239,7 @@ class TreeBuilder(IndexBuilder):
 
     def partial(self, keyword: Token, function: Token, *rest: Token | tuple[Expression | Keyword, ...]) -> Partial:
         arguments = _positional(cast(tuple[Expression | Keyword, ...], rest[-1]), "a derivative takes no keywords")
-        tokens = cast(tuple[Token, ...], rest[:-1])
+        tokens = cast("tuple[Token, ...]", rest[:-1])
         positions = tuple(whole(token, 1, "the position of an argument") for token in tokens)
         for position, token in zip(positions, tokens, strict=True):
             if position > len(arguments):
@@ -251,7 +259,7 @@ class TreeBuilder(IndexBuilder):
         return arguments
 
     def keyword(self, name: Token, value: Expression | Token) -> Keyword:
-        return Keyword(str(name), str(value)[1:-1] if isinstance(value, Token) else value, place_of(name))
+        return Keyword(str(name), value[1:-1] if isinstance(value, str) else value, place_of(name))
 
 
 def _positional(arguments: tuple[Expression | Keyword, ...], message: str) -> tuple[Expression, ...]:

@@ -37,7 +37,7 @@ def evaluate_op(op: Op, arrays: Sequence[Array], shape: tuple[int, ...], functio
     if op.body is None:
         raise MissingValueError(f"{op.name} has no numeric kernel")
     run = _Evaluation(op, arrays, shape, functions)
-    value = run.value(op.body)
+    value = run.value(op.scoped)
     return np.array(np.broadcast_to(run.aligned(value, op.out), shape))
 
 
