@@ -16,7 +16,7 @@ from .tree import ClaimsLine, Equation, Line, TreeBuilder, Where, define
 from .words import CLAIM_FUNCTIONS, FUNCTIONS, TERMINALS
 
 if TYPE_CHECKING:
-    from lark import Lark, Token
+    from lark import Lark
 
 __all__ = ["DEFAULT", "UNLIMITED", "Limits", "parse", "parse_claims", "parse_expression"]
 
@@ -87,18 +87,14 @@ def _classify(word: Token) -> Token:
 
 
 def _lines(code: str) -> tuple[Line, ...]:
-    from lark import Token
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
-    steps = _parser().parse_interactive(code)
-    at = -1
     try:
-        for _ in steps.iter_parse():               # yields each token before it is fed
-            at += 1
-        return cast(tuple[Line, ...], steps.feed_token(Token("$END", "")))
+        return cast("tuple[Line, ...]", _parser().parse(code))
     except UnexpectedToken as error:
-        error.interactive_parser = steps           # what `accepts` asks
-        raise unexpected(list(_parser().lex(code)), at, set(error.accepts or ()), code) from None
+        tokens = list(_parser().lex(code))
+        at = next(i for i, token in enumerate(tokens) if token.start_pos == error.token.start_pos)
+        raise unexpected(tokens, at, set(error.accepts or ()), code) from None
     except UnexpectedCharacters as error:
         raise Fault("these characters have no meaning here", Place(error.line, error.column, error.column + 1)) from None
 
