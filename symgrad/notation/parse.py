@@ -16,7 +16,7 @@ from .tree import ClaimsLine, Equation, Line, TreeBuilder, Where, define
 from .words import CLAIM_FUNCTIONS, FUNCTIONS, TERMINALS
 
 if TYPE_CHECKING:
-    from lark import Lark
+    from lark import Lark, Token
 
 __all__ = ["DEFAULT", "UNLIMITED", "Limits", "parse", "parse_claims", "parse_expression"]
 
