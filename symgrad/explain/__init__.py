@@ -1,0 +1,1 @@
+"""A derivation comes in; worked solutions and exercises go out as format-free documents."""
