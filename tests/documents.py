@@ -166,7 +166,8 @@ def worked_solution(picture: str = SVG) -> Document:
                          reason=say("all examples at once")),
                 )),
                 Note("reuse", (Paragraph(say("The product up to ", Math("g'(Z^{(2)})", "g'(z2)"),
-                                             " is already there from the gradient of ", _W2, "; only one more product and one elementwise factor are new.")),)),
+                                             " is already there from the gradient of ", _W2,
+                                             "; only one more product and one elementwise factor are new.")),)),
                 Details(say("In components"), (Equation((Line((
                     Math(r"= \sum_{n=1}^{N} e_n\, g'(z^{(1)}_{nk})\, x_{nd}", "= sum[n](e[n] * g'(z1[n, k]) * x[n, d]"),
                     Math(r"\sum_{j=1}^{K_2} v_j\, g'(z^{(2)}_{nj})\, w^{(2)}_{kj}", "* sum[j](v[j] * g'(z2[n, j]) * W2[k, j]))")),

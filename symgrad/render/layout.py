@@ -86,7 +86,7 @@ def arrange(stacks: Sequence[Stack], width: int) -> list[str]:
         used += 1 + size
     lines = []
     for place, row in enumerate(rows):
-        for level in range(max(map(len, row))):
+        for level in range(max(map(len, row), default=0)):
             cells = [pad(stack[level] if level < len(stack) else "", max(map(breadth, stack)), "c") for stack in row]
             line = ("  " if place else "") + " ".join(cells).rstrip()
             if line.strip():
@@ -101,7 +101,7 @@ def columns(rows: Sequence[Sequence[str]], align: str, width: int) -> list[str]:
         sizes[sizes.index(max(sizes))] -= 1
     lines = []
     for place, row in enumerate(rows):
-        cells = [wrap(cell, size) for cell, size in zip(row, sizes, strict=True)]
+        cells = [wrap(cell.replace("\xa0", " "), size) for cell, size in zip(row, sizes, strict=True)]
         for level in range(max(map(len, cells))):
             lines.append("  ".join(pad(cell[level] if level < len(cell) else "", size, side)
                                    for cell, size, side in zip(cells, sizes, align, strict=True)).rstrip())

@@ -5,10 +5,9 @@ import html
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 from xml.etree import ElementTree
-
-from latex2mathml.converter import convert_to_element
 
 from symgrad.errors import InputError
 
@@ -68,6 +67,8 @@ def _refused(tex: str, reason: str) -> InputError:
 
 
 def _converted(tex: str) -> ElementTree.Element:
+    from latex2mathml.converter import convert_to_element
+
     bare = re.sub(r"\\[\\{}]", "", tex)
     if bare.count("{") != bare.count("}"):
         raise _refused(tex, "its braces do not match")
@@ -174,7 +175,7 @@ def _raise_primes(script: ElementTree.Element) -> None:
 
 def _place_operators(row: ElementTree.Element) -> None:
     """Says what a browser cannot see in a flat row: the minus of `exp(-x)` is a sign, the bars of `|A|` open and close."""
-    for before, after in zip(list(row), list(row)[1:], strict=False):
+    for before, after in pairwise(list(row)):
         if after.tag == "mo" and after.text in _SIGNS and before.tag == "mo" and before.text not in _CLOSING:
             after.set("form", "prefix")
         if before.tag == "mo" and before.text in _BARS and after.tag == "mtable":
@@ -185,7 +186,7 @@ def _place_operators(row: ElementTree.Element) -> None:
 
 def _merge_words(row: ElementTree.Element) -> None:
     """Upright letters in a row are one word, `diag`, not four variables."""
-    for before, after in zip(list(row), list(row)[1:], strict=False):
+    for before, after in pairwise(list(row)):
         if all(part.tag == "mi" and part.get("mathvariant") == "normal" for part in (before, after)):
             after.text = (before.text or "") + (after.text or "")
             row.remove(before)
@@ -196,7 +197,7 @@ def _merge_words(row: ElementTree.Element) -> None:
 
 def _space_functions(row: ElementTree.Element) -> None:
     """A thin space between a function's name and a letter beside it: `tr X`, `2 tanh z`, but `tanh(z)`."""
-    for before, after in zip(list(row), list(row)[1:], strict=False):
+    for before, after in pairwise(list(row)):
         if (_is_function(before) or _is_function(after)) and not (_is_operator(before) or _is_operator(after)):
             row.insert(list(row).index(after), ElementTree.Element("mspace", {"width": _THIN}))
 

@@ -136,15 +136,19 @@ class _Writer:
 
     def line(self, line: Line, left: int, width: int) -> list[str]:
         width -= 4 * line.highlight
-        start = pad(_line(line.left.notation) if line.left else "", left) + " " * bool(left)
-        room = max(20, width - len(start) - (len(line.number) + 4 if line.number else 0))
-        if any(isinstance(part, FactorRow) for part in line.parts):
-            right = arrange([stack for part in line.parts for stack in self.stacks(part)], room)
-        else:
-            right = break_formula(" ".join(self.stacks(part)[0][0] for part in line.parts), room)
-        lines = _indented(right, " " * breadth(start), start)
+        name = _line(line.left.notation) if line.left else ""
+        end = breadth(line.number) + 4 if line.number else 0
+        product = any(isinstance(part, FactorRow) for part in line.parts)
+        stacks = [stack for part in line.parts for stack in self.stacks(part)]
+        widest = max(breadth(text) for stack in stacks for text in stack) if product else width // 2
+        # Beside a left side too long for the rest to have room, the rest goes below.
+        below = bool(left) and left + 1 + widest + end > width
+        start = "    " if below else pad(name, left) + " " * bool(left)
+        room = max(16, width - breadth(start) - end)
+        right = arrange(stacks, room) if product else break_formula(" ".join(stack[0] for stack in stacks), room)
+        lines = [name] * (below and bool(name)) + _indented(right, " " * breadth(start), start)
         if line.number:
-            lines[0] = f"{pad(lines[0], width - len(line.number) - 2)}({_line(line.number)})"
+            lines[-len(right)] = f"{pad(lines[-len(right)], width - breadth(line.number) - 2)}({_line(line.number)})"
         if line.highlight:
             size = max(map(breadth, lines))
             rule = f"+{'-' * (size + 2)}+"
