@@ -36,7 +36,7 @@ def unexpected(tokens: Sequence[Token], at: int, fitting: set[str], code: str) -
     """
     found = tokens[at]
     before = tokens[at - 1] if at and tokens[at - 1].type != "_END" else None
-    known = _about_word(found, before, fitting) or _about_pair(tokens, at, fitting, code)
+    known = _about_header(tokens, at) or _about_word(found, before, fitting) or _about_pair(tokens, at, fitting, code)
     return known or Fault(f"expected {_expected(fitting, before)}, found {_shown(found)}", place_of(found))
 
 
@@ -88,6 +88,16 @@ def _about_word(found: Token, before: Token | None, fitting: set[str]) -> Fault 
         return Fault(f"`{before}` is a function word and needs its arguments: write {_usage(before, found)}", place_of(before))
     if found.type in _KEYWORDS | _FUNCTION_WORDS and "NAME" in fitting and not _in_index(fitting):
         return Fault(f"`{found}` is a {'keyword' if found.type in _KEYWORDS else 'function word'} and cannot be a name", place_of(found))
+    return None
+
+
+def _about_header(tokens: Sequence[Token], at: int) -> Fault | None:
+    """`partial(l)` without the position of an argument, `function g` without its arguments."""
+    types, name, place = [token.type for token in tokens[max(0, at - 3):at + 1]], tokens[at - 1], place_of(tokens[at])
+    if types[0] == "PARTIAL" and types[1:2] == ["_LPAR"] and types[3:] == ["_RPAR"]:
+        return Fault(f"partial counts the argument to derive by: write partial({name}, 1)(...)", place)
+    if types[-3:-1] == ["FUNCTION", "NAME"]:
+        return Fault(f"an unknown function is declared as `function {name} elementwise` or `function {name}(x, y)`", place)
     return None
 
 
@@ -200,8 +210,8 @@ def _expected(fitting: set[str], before: Token | None) -> str:
         parts.append("a name")
     elif "NUMBER" in fitting:
         parts.append("a whole number")
-    elif "_LPAR" in fitting and "PLUS" not in fitting:
-        parts.append("`(`")
+    elif not {"PRODUCT", "PLUS"} & fitting:
+        parts += [bracket for terminal, bracket in (("_LPAR", "`(`"), ("_LSQB", "`[`")) if terminal in fitting]
     elif {"PLUS", "PRODUCT"} <= fitting:
         parts.append("an operator")
     parts += [words for terminal, words in _OTHERS.items() if terminal in fitting and words not in parts]

@@ -126,7 +126,7 @@ def _measure(number: re.Match[str], place: Place, limits: Limits) -> None:
 
 def _refuse_unprintable(piece: str, place: Place) -> None:
     for offset, character in enumerate(piece):
-        if not character.isprintable() and character not in "\t\u00a0":
+        if not character.isprintable() and character != "\t" and unicodedata.category(character) != "Zs":
             raise Fault(_about_odd(piece, offset), Place(place.line, place.column + offset, place.column + offset + 1))
 
 
