@@ -177,7 +177,7 @@ def _check_rank(node: Statement | Claim | Expression, limits: Limits) -> None:
         case Declaration():
             rank = max(len(node.indices), len(node.type.sizes))
         case Op():
-            rank = len(node.equation.indices)
+            rank = max(len(definition.indices) for definition in (node.equation, *node.where))
         case _:
             return
     if rank > limits.rank:
