@@ -12,7 +12,7 @@ from collections.abc import Callable
 import sympy as sp
 from sympy import Expr, Function, Symbol
 
-__all__ = ["EQUATIONS", "KINKS", "NATIVE", "defined_equation", "derivative_name", "function_class", "function_name", "split_derivative"]
+__all__ = ["EQUATIONS", "FUNCTION_NAMES", "KINKS", "NATIVE", "defined_equation", "derivative_name", "function_class", "function_name", "split_derivative"]
 
 z = Symbol("z", real=True)
 
@@ -47,6 +47,10 @@ EQUATIONS: dict[str, Callable[[], Expr]] = {
     "hardtanh": lambda: _relu(z + 1) - _relu(z - 1) - 1,
 }
 """name -> its equation in z. With min(z, 0) = z - relu(z), the kinks of the last four are relu's."""
+
+
+FUNCTION_NAMES = frozenset({*NATIVE, *KINKS, *EQUATIONS, "sqrt"})
+"""Every function of numbers that has a value."""
 
 
 def defined_equation(name: str) -> Expr:

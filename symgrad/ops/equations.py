@@ -23,9 +23,9 @@ def op_of(row: statements.Op, name: str = "", *, positive: bool = False, reuse: 
     lines = [reader.line(w) for w in row.where]
     body = reader.expression(row.equation.value)
     index = _left_side(row.equation)
-    for name in eq.free(body):
-        if name not in index:
-            raise NotationError(f"the index {name} of op {row.name} is bound by nothing: put it on the left or sum over it",
+    for letter in eq.free(body):
+        if letter not in index:
+            raise NotationError(f"the index {letter} of op {row.name} is bound by nothing: put it on the left or sum over it",
                                 line=row.equation.place.line, column=row.equation.place.column)
     return make_op(name or row.name, [reader.ranks.get(p, 0) for p in row.parameters], index, body, lines, positive=positive, reuse=reuse)
 

@@ -1,0 +1,327 @@
+"""What the public verbs return: derivations and derivatives with their views, values, code and checks."""
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from symgrad.core.graph import Graph, as_graph, check_unique
+from symgrad.core.node import Node, Variable, topological, variable
+from symgrad.core.shape import Shape, shape_text
+from symgrad.derive.forward import forward
+from symgrad.derive.reverse import Reverse, Step, reverse
+from symgrad.errors import InputError
+from symgrad.ops.kernels import Array
+from symgrad.run.executor import check_names, execute
+from symgrad.run.functions import Given, function_values
+from symgrad.run.program import Program, compile_results
+from symgrad.run.verify import Claim, Report, verify
+from symgrad.views.view import View, Viewer
+
+__all__ = ["Derivation", "Derivative", "Wrt", "differentiate", "hessian", "hvp", "jacobian", "jvp", "vjp"]
+
+Wrt = str | Node | Sequence[str | Node] | None
+Layout = str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Derivative:
+    """The derivative of one value by one variable: a node of ordinary ops, and every way of looking at it.
+
+    `node` is None where the derivative is identically zero. `axes` tells how many axes of the node are the output's.
+    """
+
+    graph: Graph
+    name: str
+    of: str
+    output: Node
+    variable: Node
+    node: Node | None
+    kind: str = "gradient"
+    layout: Layout = None
+    axes: int = 0
+    reason: str = ""
+    sweep: Reverse | None = field(default=None, repr=False)
+    base: tuple[Node, Node] | None = None                  # of a Hessian: the value, and the variable of the first derivative
+
+    # ------------------------------------------------------------------ views
+    @property
+    def shape(self) -> Shape:
+        """The shape of the index and matrix forms and of the values."""
+        lead, rest = self.output_shape, self.variable_shape
+        if self.layout == "denominator":
+            return rest + lead
+        return ((1,) if self.layout == "numerator" and not lead and self.kind == "gradient" else ()) + lead + rest
+
+    @property
+    def output_shape(self) -> Shape:
+        """The axes of the output that the derivative carries (none for a gradient)."""
+        return self.output.shape if self.axes else ()
+
+    @property
+    def variable_shape(self) -> Shape:
+        """The axes of what is differentiated by; for products with a vector, of the result."""
+        return self.variable.shape
+
+    @functools.cached_property
+    def viewer(self) -> Viewer:
+        """The printer of this derivative."""
+        return Viewer(self.graph, self.output, self.variable, self.node, self.shape, self.axes, self.layout, self.kind)
+
+    @functools.cached_property
+    def matrix(self) -> View:
+        """The closed matrix form; the index form, saying so, where there is none."""
+        return self.viewer.matrix()
+
+    @functools.cached_property
+    def index(self) -> View:
+        """The component form `D[...] = ...`."""
+        return self.viewer.index()
+
+    @functools.cached_property
+    def chain(self) -> View:
+        """The chain rule as a product of `jac(a, b)`: axes of the output (a leading 1 for a scalar), then axes of the variable."""
+        return self.viewer.chain()
+
+    @functools.cached_property
+    def jacobian(self) -> View:
+        """The chain with each factor in closed form."""
+        return self.viewer.factors()
+
+    def code(self, backend: str = "numpy") -> str:
+        """The source of a program that computes this derivative."""
+        return compile_derivative(self, backend).source
+
+    def __str__(self) -> str:
+        return str(self.matrix)
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.matrix.latex()}$"
+
+    # ------------------------------------------------------------------ numbers
+    def evaluate(self, values: Mapping[str, ArrayLike], *, functions: Given = None, sizes: Mapping[str, int] | None = None,
+                 **directions: ArrayLike) -> Array:
+        """The derivative at the given values, as an array of `shape` (float64 unless all arrays are float32).
+
+        values: arrays by variable name. directions: `x_dot=` or `h_bar=` for products with a vector. functions: unknown functions by
+        name, as a symgrad function name or (f, df, ...). Raises InputError, MissingValueError.
+        """
+        everything = {**values, **directions}
+        leaves = {n.name for n in topological([*([self.node] if self.node else []), self.output]) if isinstance(n.data, Variable)}
+        check_names(everything, leaves | set(self.graph.variables()))
+        if self.node is None:
+            numbers = execute([self.output], everything, sizes={**self.graph.sizes, **(sizes or {})}, functions=function_values(functions)).sizes
+            return np.zeros([n if isinstance(n, int) else numbers[str(n)] for n in self.shape])
+        trace = execute([self.node], everything, sizes={**self.graph.sizes, **(sizes or {})}, functions=function_values(functions))
+        return self.arranged(trace[self.node])
+
+    def arranged(self, array: Array) -> Array:
+        """An array of output axes + variable axes in this derivative's layout."""
+        if self.layout == "denominator":
+            lead = len(self.output_shape)
+            return np.moveaxis(array, range(lead), range(array.ndim - lead, array.ndim))
+        return array[np.newaxis] if self.layout == "numerator" and not self.output_shape and self.kind == "gradient" else array
+
+    def verify(self, values: Mapping[str, ArrayLike] | None = None, seed: int = 0, functions: Given = None) -> Report:
+        """This derivative against an independent numeric derivative; at seeded random values and unequal sizes where none are given."""
+        return verify({self.name: Claim(self.output, self.variable, self.node, self.base)}, self.graph, values, seed, function_values(functions))
+
+
+@dataclass(frozen=True, eq=False)
+class Derivation:
+    """The gradients (or Jacobians) of one output: the forward graph, the backward graph, and the steps between them."""
+
+    graph: Graph
+    output: Node
+    of: str
+    derivatives: Mapping[str, Derivative]
+    sweep: Reverse
+
+    def __getitem__(self, name: str | Node) -> Derivative:
+        key = name if isinstance(name, str) else self.graph.name_of(name) or name.name
+        if key not in self.derivatives:
+            raise InputError(f"nothing was differentiated by {key!r}; there are {', '.join(self.derivatives)}")
+        return self.derivatives[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.derivatives)
+
+    def keys(self) -> list[str]:
+        """The names that the output was differentiated by."""
+        return list(self.derivatives)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The backward steps in order: which node sent what to which operand, by which rule."""
+        return self.sweep.steps
+
+    @property
+    def forward(self) -> Graph:
+        """The graph that was differentiated."""
+        return self.graph
+
+    @functools.cached_property
+    def backward(self) -> Graph:
+        """The backward pass as a graph: cotangents of named values as `d_name`, gradients last."""
+        names: dict[str, Node] = {n.name: n for n in topological(self.sweep.cotangents.values()) if isinstance(n.data, Variable)}
+        for node, cotangent in self.sweep.cotangents.items():
+            name = self.graph.name_of(node)
+            if name and not isinstance(cotangent.data, Variable):
+                names[f"d_{name}"] = cotangent
+        last = next((d.node for d in reversed(self.derivatives.values()) if d.node is not None), self.output)
+        return replace(self.graph, names=names, output=last, text="")
+
+    def evaluate(self, values: Mapping[str, ArrayLike], *, functions: Given = None, sizes: Mapping[str, int] | None = None) -> dict[str, Array]:
+        """Every derivative by name; see `Derivative.evaluate`."""
+        check_names(values, self.graph.variables())
+        nodes = [d.node for d in self.derivatives.values() if d.node is not None]
+        trace = execute([self.output, *nodes], values, sizes={**self.graph.sizes, **(sizes or {})}, functions=function_values(functions))
+        return {k: d.arranged(trace[d.node]) if d.node is not None else np.zeros([n if isinstance(n, int) else trace.sizes[str(n)] for n in d.shape])
+                for k, d in self.derivatives.items()}
+
+    def verify(self, values: Mapping[str, ArrayLike] | None = None, seed: int = 0, functions: Given = None) -> Report:
+        """Every derivative against an independent numeric derivative of the forward program."""
+        claims = {k: Claim(d.output, d.variable, d.node, d.base) for k, d in self.derivatives.items()}
+        return verify(claims, self.graph, values, seed, function_values(functions))
+
+    def __str__(self) -> str:
+        return "\n".join(f"d {self.of} / d {k} ({shape_text(d.shape)}) = {d.matrix}" for k, d in self.derivatives.items())
+
+
+# ---------------------------------------------------------------------- verbs
+def differentiate(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, layout: Layout = None) -> Derivation:
+    """The derivative of one value by one or many: gradients of a scalar, Jacobians of anything else.
+
+    wrt: names or nodes; None: every parameter (every variable where no parameter is declared). of: None is the output.
+    layout: None | "numerator" | "denominator" transposes what is shown. Raises InputError for unknown names.
+    """
+    graph = as_graph(net)
+    output = graph.output if of is None else graph.resolve(of)
+    check_unique(topological([output]))
+    targets = wanted(graph, wrt)
+    sweep = reverse(output, list(targets.values()))
+    shown = name_of(graph, output, of)
+    kind = "jacobian" if output.rank else "gradient"
+    found = {name: Derivative(graph, name, shown, output, node, sweep.results[node], kind, checked(layout), output.rank,
+                              "" if sweep.results[node] is not None else reason_for_zero(output, node), sweep)
+             for name, node in targets.items()}
+    return Derivation(graph, output, shown, found, sweep)
+
+
+def jacobian(net: Graph | Node, of: str | Node | None = None, wrt: str | Node | None = None, layout: Layout = None) -> Derivative:
+    """The Jacobian of one value by one: axes of the output, then axes of the variable; a scalar output gives the variable's shape."""
+    d = differentiate(net, wrt=None if wrt is None else [wrt], of=of, layout=layout)
+    return one(d, wrt)
+
+
+def hessian(net: Graph | Node, wrt: str | Node | tuple[str | Node, str | Node] | None = None, of: str | Node | None = None,
+            layout: Layout = None) -> Derivative:
+    """The second derivative of a scalar: axes of the variable twice; wrt=("W1", "v") is the mixed block, axes of W1 then of v.
+
+    The Hessian of a value with axes has the output's axes in front.
+    """
+    graph = as_graph(net)
+    pair = (wrt, wrt) if not isinstance(wrt, tuple | list) else tuple(wrt)
+    if len(pair) != 2:
+        raise InputError("the Hessian is by one variable, or by a pair of them")
+    if pair[0] is None:
+        only = wanted(graph, None)
+        if len(only) != 1:
+            raise InputError(f"say which variable the Hessian is by: {', '.join(only)}")
+        pair = (next(iter(only)),) * 2
+    first = one(differentiate(graph, wrt=[pair[0]], of=of), pair[0])
+    (second,) = wanted(graph, pair[1]).items()
+    node = first.node
+    result = reverse(node, [second[1]]).results[second[1]] if node is not None else None
+    gradient = node if node is not None else first.variable
+    return Derivative(graph, second[0], f"d{first.of}/d{first.name}", gradient, second[1], result, "hessian", checked(layout), gradient.rank,
+                      "" if result is not None else "the gradient does not depend on it", base=(first.output, first.variable))
+
+
+def jvp(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None) -> Derivative:
+    """The Jacobian-vector product along directions `x_dot`, of the output's shape."""
+    graph = as_graph(net)
+    output = graph.output if of is None else graph.resolve(of)
+    targets = wanted(graph, wrt)
+    node = forward(output, {v: symbol(f"{k}_dot", v.shape, graph) for k, v in targets.items()})
+    return Derivative(graph, name_of(graph, output, of), "·".join(targets), output, output, node, "jvp")
+
+
+def vjp(net: Graph | Node, wrt: str | Node | None = None, of: str | Node | None = None) -> Derivative:
+    """The vector-Jacobian product: the cotangent `h2_bar` of the output (its shape) sent to the variable, of the variable's shape."""
+    graph = as_graph(net)
+    output = graph.output if of is None else graph.resolve(of)
+    (target,) = only_one(wanted(graph, wrt)).items()
+    shown = name_of(graph, output, of)
+    node = reverse(output, [target[1]], symbol(f"{shown}_bar", output.shape, graph)).results[target[1]]
+    return Derivative(graph, target[0], shown, output, target[1], node, "vjp")
+
+
+def hvp(net: Graph | Node, wrt: str | Node | None = None, of: str | Node | None = None) -> Derivative:
+    """The Hessian of a scalar times a direction `w_dot`, of the variable's shape, without the Hessian."""
+    graph = as_graph(net)
+    output = graph.output if of is None else graph.resolve(of)
+    (target,) = only_one(wanted(graph, wrt)).items()
+    gradient = reverse(output, [target[1]]).results[target[1]]
+    node = forward(gradient, {target[1]: symbol(f"{target[0]}_dot", target[1].shape, graph)}) if gradient is not None else None
+    return Derivative(graph, target[0], name_of(graph, output, of), output, target[1], node, "hvp")
+
+
+def compile_derivative(what: Derivation | Derivative, backend: str = "numpy", functions: Given = None) -> Program:
+    """A program f(**arrays): (value, {name: gradient}) for a derivation, the array for a derivative; f.source is readable code."""
+    values = function_values(functions)
+    if isinstance(what, Derivation):
+        return compile_results(what.graph, what.output, dict(what.derivatives), backend, values, single=False)
+    return compile_results(what.graph, what.output, {what.name: what}, backend, values, single=True)
+
+
+# ---------------------------------------------------------------------- names
+def wanted(graph: Graph, wrt: Wrt) -> dict[str, Node]:
+    """The nodes asked for, by name. Raises InputError."""
+    if wrt is None:
+        names = graph.params or list(graph.variables())
+        return {n: graph[n] for n in names}
+    many = [wrt] if isinstance(wrt, str | Node) else list(wrt)
+    if not many:
+        raise InputError("wrt is empty: name at least one variable")
+    return {w if isinstance(w, str) else graph.name_of(w) or w.name or f"node{k + 1}": graph.resolve(w) for k, w in enumerate(many)}
+
+
+def only_one(targets: dict[str, Node]) -> dict[str, Node]:
+    """The targets, if there is just one."""
+    if len(targets) != 1:
+        raise InputError(f"say which variable: {', '.join(targets)}")
+    return targets
+
+
+def one(d: Derivation, wrt: str | Node | None) -> Derivative:
+    """The only derivative of a derivation."""
+    only_one({k: v.variable for k, v in d.derivatives.items()})
+    return next(iter(d.derivatives.values()))
+
+
+def name_of(graph: Graph, node: Node, of: str | Node | None) -> str:
+    """What the output is called."""
+    return of if isinstance(of, str) else graph.name_of(node) or "f"
+
+
+def checked(layout: Layout) -> Layout:
+    """The layout, if it is one."""
+    if layout not in (None, "numerator", "denominator"):
+        raise InputError(f"layout is None, 'numerator' or 'denominator', not {layout!r}")
+    return layout
+
+
+def symbol(name: str, shape: Shape, graph: Graph) -> Node:
+    """A tangent or cotangent variable; its name must be free."""
+    if name in graph:
+        raise InputError(f"{name} is needed for a direction but is a name of the graph already")
+    return variable(name, shape, "symbol")
+
+
+def reason_for_zero(output: Node, node: Node) -> str:
+    """Why a derivative is identically zero."""
+    return "it depends on it only through slopes that are zero" if node in set(topological([output])) else "it does not depend on it"

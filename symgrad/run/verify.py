@@ -1,0 +1,158 @@
+"""Derivatives against an independent numeric derivative of the forward program, at random unequal sizes or at given values."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from symgrad.core.functions import FUNCTION_NAMES, split_derivative
+from symgrad.core.graph import Graph
+from symgrad.core.node import Node, Variable, topological
+from symgrad.core import equation as eq
+from symgrad.errors import InputError
+from symgrad.ops.kernels import Array
+from symgrad.run.differences import numeric_derivative
+from symgrad.run.evaluate import Functions
+from symgrad.run.executor import bind_values, execute
+from symgrad.run.functions import stand_in
+from symgrad.run.sampling import sample, sample_sizes, styles
+
+__all__ = ["TOLERANCE", "Claim", "Report", "unknown_functions", "verify"]
+
+TOLERANCE = 1e-6
+LARGE = 96
+"""Variables with more entries are checked along random directions instead of entry by entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The derivative of `output` by `variable` is said to be `node` (None: zero). base: of a Hessian, the value and the first variable."""
+
+    output: Node
+    variable: Node
+    node: Node | None
+    base: tuple[Node, Node] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How far each derivative is from the numeric one: largest difference relative to 1 + the largest entry."""
+
+    by_name: Mapping[str, float]
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    stand_ins: tuple[str, ...] = ()
+
+    @property
+    def max_error(self) -> float:
+        """The largest of all; nan counts as infinite."""
+        worst = [e if np.isfinite(e) else float("inf") for e in self.by_name.values()]
+        return max(worst, default=0.0)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every derivative agrees with the numeric one."""
+        return bool(self.max_error < TOLERANCE)
+
+    def __str__(self) -> str:
+        word = "checked" if self.ok else "WRONG"
+        return f"{word}: largest difference from the numeric derivative {self.max_error:.0e}"
+
+
+def unknown_functions(nodes: list[Node]) -> dict[str, None]:
+    """The names of functions that have no value of their own."""
+    found: dict[str, None] = {}
+    for n in nodes:
+        bodies = [x[1] for x in eq.walk(n.op.body) if x[0] == "f"] if n.op.body is not None else [n.op.name] if "@" in n.op.name else []
+        for name in bodies:
+            head = split_derivative(name)[0]
+            if head not in FUNCTION_NAMES:
+                found[head] = None
+    return found
+
+
+def verify(claims: Mapping[str, Claim], graph: Graph, values: Mapping[str, ArrayLike] | None, seed: int, functions: Functions) -> Report:
+    """Every claim against differences. Unknown functions without a value get three smooth stand-ins in turn; the worst counts."""
+    outputs = [n for c in claims.values() for n in (c.output, c.base[0] if c.base else c.output, *((c.node,) if c.node is not None else ()))]
+    nodes = topological(outputs)
+    missing = [f for f in unknown_functions(nodes) if f not in functions]
+    worst: dict[str, float] = {}
+    sizes: dict[str, int] = {}
+    for round_ in range(3 if missing else 1):
+        chosen: Functions = {**functions, **{f: stand_in(seed + 10 * round_ + k) for k, f in enumerate(missing)}}
+        errors, sizes = _checked(claims, graph, values, seed + round_, chosen, outputs)
+        for name, e in errors.items():
+            worst[name] = max(worst.get(name, 0.0), e if np.isfinite(e) else float("inf"))
+    return Report(worst, sizes, tuple(missing))
+
+
+def _checked(claims: Mapping[str, Claim], graph: Graph, values: Mapping[str, ArrayLike] | None, seed: int, functions: Functions,
+             outputs: list[Node]) -> tuple[dict[str, float], dict[str, int]]:
+    """Errors by name. At random values, a kink or a pole next to the point can spoil one draw, so a few are tried; a wrong rule fails all."""
+    if values is not None:
+        arrays, sizes = bind_values(topological(outputs), values, graph.sizes)
+        doubles = {k: a.astype(float) for k, a in arrays.items()}
+        return {k: _error(c, doubles, sizes, functions) for k, c in claims.items()}, sizes
+    best: dict[str, float] = {}
+    sizes = {}
+    for attempt, style in enumerate((*styles(), *styles())):
+        sizes = sample_sizes(topological(outputs), graph.sizes, seed)
+        drawn = sample(outputs, sizes, seed + 100 * attempt, style)
+        trace = execute(outputs, drawn, sizes=sizes, functions=functions)
+        if not all(np.all(np.isfinite(trace[o])) for o in outputs):
+            continue
+        errors = {k: _error(c, drawn, sizes, functions) for k, c in claims.items()}
+        for k, e in errors.items():
+            best[k] = min(best.get(k, float("inf")), e if np.isfinite(e) else float("inf"))
+        if all(e < TOLERANCE for e in best.values()):
+            return best, sizes
+    if not best:
+        raise InputError("no random values were found at which everything is finite: give values")
+    return best, sizes
+
+
+def _error(claim: Claim, values: Mapping[str, Array], sizes: Mapping[str, int], functions: Functions) -> float:
+    got = execute([claim.node], values, sizes=sizes, functions=functions)[claim.node] if claim.node is not None else None
+    at, rest = _start(claim.variable, values, sizes, functions)
+    def value(x: Array) -> Array:
+        if claim.base is not None:
+            return _numeric_gradient(claim.base, {**values, **rest(x)}, sizes, functions)
+        return _run(claim.output, claim.variable, x, values, sizes, functions)
+    if at.size > LARGE:
+        return _along_directions(value, at, got)
+    reference = numeric_derivative(value, at, 1e-2 if claim.base else 2e-3)
+    difference = reference - got if got is not None else reference
+    return float(np.max(np.abs(difference)) / (1 + np.max(np.abs(reference)))) if reference.size else 0.0
+
+
+def _start(variable: Node, values: Mapping[str, Array], sizes: Mapping[str, int], functions: Functions) -> tuple[Array, Callable[[Array], dict[str, Array]]]:
+    if isinstance(variable.data, Variable):
+        return np.asarray(values[variable.name], dtype=float), lambda x: {variable.name: x}
+    return execute([variable], values, sizes=sizes, functions=functions)[variable], lambda x: {}
+
+
+def _run(output: Node, variable: Node, x: Array, values: Mapping[str, Array], sizes: Mapping[str, int], functions: Functions) -> Array:
+    """The output with the variable (a leaf or a value on the way) set to x."""
+    return execute([output], values, sizes=sizes, functions=functions, known={variable: x})[output]
+
+
+def _numeric_gradient(base: tuple[Node, Node], values: Mapping[str, Array], sizes: Mapping[str, int], functions: Functions) -> Array:
+    return numeric_derivative(lambda x: _run(base[0], base[1], x, values, sizes, functions), np.asarray(values[base[1].name]), 1e-2)
+
+
+def _along_directions(value: Callable[[Array], Array], at: Array, got: Array | None) -> float:
+    """The worst error along random directions: for variables with many entries."""
+    rng = np.random.default_rng(7)
+    worst = 0.0
+    for k in range(24):
+        direction = rng.normal(size=at.shape)
+        if k % 2:
+            mask = np.zeros(at.size)
+            mask[rng.integers(at.size)] = 1.0
+            direction = mask.reshape(at.shape)
+        direction = direction / np.linalg.norm(direction)
+        reference = numeric_derivative(lambda t, d=direction: value(at + t * d), np.zeros(()))  # type: ignore[misc]
+        ours = np.tensordot(got, direction, at.ndim) if got is not None else np.zeros_like(reference)
+        worst = max(worst, float(np.max(np.abs(reference - ours)) / (1 + np.max(np.abs(reference)))))
+    return worst

@@ -1,0 +1,398 @@
+"""The elimination: bound indices of a product go one at a time, each as a matrix product, an elementwise product, a sum or a diagonal."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from symgrad.core import equation as eq
+from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node
+from symgrad.views import terms as mx
+from symgrad.views.compose import Composer, Idx, NoMatrixForm, Product, instantiate, is_call
+from symgrad.views.factoring import operations, shortened
+from symgrad.views.terms import Term
+
+__all__ = ["Eliminator", "Pieces"]
+
+Pieces = tuple[Fraction, list[tuple[Term, Any]], list[tuple[Term, tuple[Idx, ...]]], list[tuple[Idx, Idx]]]
+"""coefficient, scalar powers, matrix terms with their indices, deltas: one summand of an index formula."""
+
+Frame = tuple[Idx, ...]
+"""The free indices of a term: (), (row,) or (row, column)."""
+
+
+def frame_shape(F: Frame) -> tuple[Any, Any]:
+    """The matrix shape of a frame."""
+    return (F[0].size if F else mx.NONE, F[1].size if len(F) > 1 else mx.NONE)
+
+
+def column(i: Idx) -> tuple[Any, Any]:
+    """The shape of a vector along an index."""
+    return (i.size, mx.NONE)
+
+
+class Eliminator(Composer):
+    """Index expressions to matrix terms. `backward`: nodes whose sums may be multiplied out where that is shorter.
+
+    `fixed`: indices that stay written, with their letters: with the index n of the examples fixed, h becomes the vector h[n].
+    """
+
+    def __init__(self, names: Mapping[Node, str], backward: set[Node] | None = None, fixed: Mapping[Idx, str] | None = None) -> None:
+        super().__init__(names)
+        self.backward = backward
+        self.fixed = dict(fixed or {})
+        self.done: dict[Node, Term] = {}
+
+    def of(self, node: Node) -> Term:
+        """The matrix term of a node with at most two axes. Raises NoMatrixForm."""
+        F = tuple(Idx(s) for s in node.shape)
+        if len(F) > 2:
+            raise NoMatrixForm(f"{len(F)} axes")
+        return self.matrix(("r", node, F), F)
+
+    def free(self, e: eq.Expr) -> tuple[Any, ...]:
+        """The free indices of an expression that are axes of its term."""
+        return tuple(i for i in eq.free(e) if i not in self.fixed) if self.fixed else eq.free(e)
+
+    # ------------------------------------------------------------------ terms of expressions
+    def matrix(self, e: eq.Expr, F: Frame) -> Term:
+        """e with free indices F as a matrix term."""
+        node = e[1] if e[0] == "r" and e[2] == F and len(set(F)) == len(F) else None
+        if node is not None and node in self.done:
+            return self.done[node]
+        out = self.atom(e, F) if node is not None and not self.opens(node) else self._sum(e, F)
+        if node is not None:
+            self.done[node] = out
+        return out
+
+    def _sum(self, e: eq.Expr, F: Frame) -> Term:
+        products = self.products(e)
+        out = self.added(products, F, e)
+        opened = self.distributed(products, self.backward)
+        if opened:                                         # multiplied out only where that is shorter: where things cancel
+            try:
+                other = self.added(opened, F, e)
+            except NoMatrixForm:
+                return out
+            return min(out, other, key=operations)
+        return out
+
+    def added(self, products: list[Product], F: Frame, e: eq.Expr | None = None) -> Term:
+        """The sum of products, common factors in front where that is shorter."""
+        if len(products) == 1 and e is not None:
+            c, bound, factors = products[0]
+            if len(factors) == 1 and not bound and factors[0][1] == 1 and factors[0][0][0] != "d" and factors[0][0] is not e:
+                f = factors[0][0]
+                if set(self.free(f)) == set(F) and f[0] in "rf^+":
+                    return mx.term(c, [], self.atom(f, F))
+        return shortened(mx.add([self.eliminate(*p, F) for p in products], frame_shape(F)))
+
+    def atom(self, e: eq.Expr, F: Frame) -> Term:
+        """One factor as a matrix term with rows F[0] and columns F[1]."""
+        if e[0] == "r":
+            return self._reference(e, F)
+        return self.body(e, F)
+
+    def _reference(self, e: eq.Expr, F: Frame) -> Term:
+        node, index = e[1], e[2]
+        if any(eq.is_affine(i) for i in index):
+            raise NoMatrixForm("an affine index")
+        if any(i in self.fixed for i in index):
+            return self._at_fixed(node, index, F)
+        if len(index) == 2 and index[0] is index[1]:
+            other = Idx(index[0].size)
+            return mx.diagonal(self.matrix(("r", node, (index[0], other)), (index[0], other)))
+        if index != F:
+            if len(set(index)) != len(index) or set(index) != set(F):
+                raise NoMatrixForm("an index that repeats")
+            return mx.transpose(self.matrix(e, index))
+        shape = frame_shape(F)
+        if node in self.names:
+            return mx.leaf(self.names[node], shape, node.facts)
+        if node.op is NUMBER:
+            return mx.number(node.data)
+        if node.op is SIZE:
+            return mx.size_leaf(node.data)
+        if node.op is VARIABLE:
+            return mx.leaf(node.name, shape, node.facts)
+        if is_call(node):
+            return mx.call(node.op.name, [self._whole(node.operands[0])], shape)
+        if node.op.body is None:
+            return self._structured(node, shape)
+        return self.body(instantiate(node, index), F) if not self.opens(node) else self._sum(e, F)
+
+    def _at_fixed(self, node: Node, index: tuple[Any, ...], F: Frame) -> Term:
+        """A node with some indices fixed: `h[n]`, or its equation there."""
+        rest = tuple(i for i in index if i not in self.fixed)
+        lead = index[: len(index) - len(rest)]
+        if rest != F:
+            if len(rest) == 2 and rest[0] is rest[1]:
+                other = Idx(rest[0].size)
+                return mx.diagonal(self._at_fixed(node, (*index[:-1], other), (rest[0], other)))
+            if set(rest) != set(F) or len(set(rest)) != len(rest):
+                raise NoMatrixForm("an index that repeats")
+            return mx.transpose(self._at_fixed(node, index, rest))
+        name = self.names.get(node, node.name)
+        if name:
+            if any(i not in self.fixed for i in lead):
+                raise NoMatrixForm("a fixed index that does not lead")
+            return mx.leaf(f"{name}[{','.join(self.fixed[i] for i in lead)}]", frame_shape(F), node.facts)
+        if is_call(node) and node.op.name != "norm1":
+            inner = Idx(node.operands[0].shape[-1])
+            operand_index = index if node.op.name != "logsumexp" else (*index, inner)
+            return mx.call(node.op.name, [self.matrix(("r", node.operands[0], operand_index), (operand_index[-1],))], frame_shape(F))
+        if node.op.body is None:
+            raise NoMatrixForm(f"{node.op.name} along fixed indices")
+        return self._sum(("r", node, index), F) if self.opens(node) else self.body(instantiate(node, index), F)
+
+    def _whole(self, node: Node) -> Term:
+        F = tuple(Idx(s) for s in node.shape)
+        if len(F) > 2:
+            raise NoMatrixForm(f"an operand with {len(F)} axes")
+        return self.matrix(("r", node, F), F)
+
+    def _structured(self, node: Node, shape: Any) -> Term:
+        if node.op.origin is not None:
+            raise NoMatrixForm(f"{node.op.name} along leading axes")
+        if node.op.name == "inv":
+            return mx.power(self._whole(node.operands[0]), -1)
+        if node.op.name == "adj":
+            return mx.adjugate(self._whole(node.operands[0]))
+        return mx.call(node.op.name, [self._whole(o) for o in node.operands], shape)
+
+    def body(self, e: eq.Expr, F: Frame) -> Term:
+        """The term of a function, a power, a sum or a product."""
+        tag = e[0]
+        if tag == "f":
+            if len(e[2]) != 1 and F:
+                raise NoMatrixForm(f"{e[1]} of several families")
+            args = [self.matrix(a, F) if set(self.free(a)) == set(F) else self._spread_to(a, F) for a in e[2]]
+            return mx.apply(e[1], args[0]) if len(args) == 1 else mx.call(e[1], args, mx.SCALAR)
+        if tag == "^":
+            return self._power_term(e, F)
+        if tag == "s":
+            return mx.size_leaf(e[1])
+        if tag == "k":
+            raise NoMatrixForm("an irrational constant")
+        if tag == "+":
+            return self.added(self.products(e), F)
+        return self._sum(e, F)
+
+    def _spread_to(self, e: eq.Expr, F: Frame) -> Term:
+        """A term that lacks some axes, repeated along them."""
+        return self.eliminate(Fraction(1), [], [(e, Fraction(1))], F)
+
+    def _power_term(self, e: eq.Expr, F: Frame) -> Term:
+        x = self.constant(e[2])
+        if not F:
+            base = self.matrix(e[1], ())
+            return mx.scalar_power(base, x if x is not None else self.matrix(e[2], ()))
+        if x is None:
+            exponent = self.matrix(e[2], tuple(i for i in F if i in self.free(e[2])))
+            return Term("epow", (self._spread_to(e[1], F), exponent), frame_shape(F))
+        base = self._spread_to(e[1], F) if set(self.free(e[1])) != set(F) else self.matrix(e[1], F)
+        return self.powered(base, x)
+
+    @staticmethod
+    def powered(base: Term, e: Any) -> Term:
+        """base^e, entry by entry."""
+        if base.shape == mx.SCALAR:
+            return mx.scalar_power(base, e)
+        return mx.elementwise([(base, e)]) if e == int(e) else Term("epow", (base, e), base.shape)
+
+    # ------------------------------------------------------------------ one product
+    def eliminate(self, coefficient: Fraction, bound: list[Idx], factors: list[tuple[eq.Expr, Any]], F: Frame) -> Term:
+        """The product with all bound indices eliminated. Raises NoMatrixForm."""
+        state = _Elimination(self, bound, factors)
+        state.run(F, rest=False)
+        return mx.term(coefficient, state.scalars, state.assembled(F))
+
+    def pieces(self, e: eq.Expr, F: Frame) -> list[Pieces]:
+        """The summands of a result with any number of axes; an index that is stuck stays in its factors and is summed."""
+        found: list[Pieces] = []
+        for c, bound, factors in self.products(e):
+            state = _Elimination(self, bound, factors)
+            state.run(F, rest=True)
+            parts: list[tuple[Term, tuple[Idx, ...]]] = []
+            scalars = list(state.scalars)
+            for m, ix in [(m, (a, b)) for m, a, b in state.matrices] + [(mx.elementwise(vs), (a,)) for a, vs in state.vectors.items() if vs]:
+                if m.kind == "term":
+                    c, m = c * m.args[0], (scalars.extend(m.args[1]), m.args[2])[1]
+                if m.kind != "ones":
+                    parts.append((m.args[0], ix[::-1]) if m.kind == "t" else (m, ix))
+            head = mx.term(c, scalars, mx.ONE)
+            if mx.is_zero(head):
+                continue
+            c, powers = (head.args[0], list(head.args[1])) if head.kind == "term" else (head.args[0], []) if head.kind == "num" else (Fraction(1), [(head, 1)])
+            found.append((c, powers, parts, state.deltas))
+        return found
+
+
+class _Elimination:
+    """The factors of one product as scalars, vectors by index and matrices by index pair."""
+
+    def __init__(self, owner: Eliminator, bound: list[Idx], factors: list[tuple[eq.Expr, Any]]) -> None:
+        self.bound = list(bound)
+        self.scalars: list[tuple[Term, Any]] = []
+        self.vectors: dict[Idx, list[tuple[Term, Any]]] = {}
+        self.matrices: list[tuple[Term, Idx, Idx]] = []
+        self.deltas: list[tuple[Idx, Idx]] = []
+        self.diagonal = False
+        for f, e in factors:
+            if f[0] == "d":
+                if eq.is_affine(f[1]) or eq.is_affine(f[2]):
+                    raise NoMatrixForm("an affine delta")
+                self.deltas.append((f[1], f[2]))
+                continue
+            ix: Any = owner.free(f)
+            if len(ix) > 2:
+                raise NoMatrixForm(f"a factor with {len(ix)} axes")
+            m = owner.powered(owner.atom(f, ix), e) if e != 1 else owner.atom(f, ix)
+            if len(ix) == 2:
+                self.matrices.append((m, *ix))
+            elif len(ix) == 1:
+                self.vectors.setdefault(ix[0], []).append((m, 1))
+            else:
+                self.scalars.append((m, 1))
+
+    def _vector(self, b: Idx) -> Term | None:
+        parts = self.vectors.pop(b, [])
+        return mx.elementwise(parts) if parts else None
+
+    def _touches(self, b: Idx) -> list[tuple[Term, Idx, Idx]]:
+        return [m for m in self.matrices if m[1] is b or m[2] is b]
+
+    def _alone(self, b: Idx) -> bool:
+        return b in self.bound and not self.vectors.get(b) and not self._touches(b)
+
+    def _put(self, m: Term, a: Idx, b: Idx) -> None:
+        if a is not b:
+            self.matrices.append((m, a, b))
+        elif self._alone(a):
+            self.bound.remove(a)
+            self.scalars.append((mx.trace(m), 1))
+        else:
+            self.vectors.setdefault(a, []).append((mx.diagonal(m), 1))
+
+    def _cost(self, b: Idx) -> float:
+        ms = self._touches(b)
+        if len(ms) <= 1:
+            return 1 - len(ms)
+        if len(ms) == 2:
+            ends = {x for m in ms for x in m[1:]}
+            return (2 if len(ends) == 3 else 3) + (0.5 if self.vectors.get(b) else 0)
+        return 9
+
+    def run(self, F: Frame, rest: bool) -> None:
+        """Eliminate every bound index, cheapest first; with `rest`, stop at one that joins three matrices."""
+        if not rest:
+            self._diagonal_result(F)
+        for m in [m for m in self.matrices if m[1] is m[2]]:
+            self.matrices.remove(m)
+            self._put(*m)
+        while self.bound:
+            b = min(self.bound, key=self._cost)
+            ms = self._touches(b)
+            if self._cost(b) >= 2 and self._merged([x for x in self.bound if len(self._touches(x)) > 2]):
+                continue
+            if len(ms) > 2:
+                if rest:
+                    return
+                raise NoMatrixForm("an index joins three matrices")
+            self.bound.remove(b)
+            if ms:
+                self._join(b, ms)
+            else:
+                self._sum_of_vectors(b)
+
+    def _diagonal_result(self, F: Frame) -> None:
+        """D[i,j] = delta[i,j] * ...: everything on i."""
+        if len(F) != 2 or not any(set(d) == set(F) for d in self.deltas):
+            return
+        i, j = F
+        self.deltas = [d for d in self.deltas if set(d) != set(F)]
+        self.matrices = [(m, i if a is j else a, i if b is j else b) for m, a, b in self.matrices]
+        self.vectors.setdefault(i, []).extend(self.vectors.pop(j, []))
+        self.diagonal = True
+
+    def _sum_of_vectors(self, b: Idx) -> None:
+        parts = self.vectors.pop(b, [])
+        if not parts:
+            self.scalars.append((mx.size_leaf(b.size), 1))
+            return
+        merged = mx.elementwise(parts)
+        self.scalars.append((_summed(merged, parts), 1))
+
+    def _join(self, b: Idx, ms: list[tuple[Term, Idx, Idx]]) -> None:
+        for m in ms:
+            self.matrices.remove(m)
+        m, a, c = ms[0]
+        left, other = (m, a) if c is b else (mx.transpose(m), c)
+        if len(ms) == 1:
+            v = self._vector(b)
+            if v is None and self._alone(other):
+                self.bound.remove(other)
+                self.scalars.append((mx.total(left), 1))
+            else:
+                self.vectors.setdefault(other, []).append((mx.mul(left, v if v is not None else mx.ones(column(b))), 1))
+            return
+        m2, a2, c2 = ms[1]
+        right, end = (m2, c2) if a2 is b else (mx.transpose(m2), a2)
+        if other is end and not self._alone(other):        # both indices shared: rows of (M .* N) summed
+            v = self._vector(b)
+            both = mx.elementwise([(left, 1), (mx.transpose(right), 1)])
+            self.vectors.setdefault(other, []).append((mx.mul(both, v if v is not None else mx.ones(column(b))), 1))
+            return
+        v = self._vector(b)
+        middle = [mx.diag(v)] if v is not None else []
+        self._put(mx.mul(left, *middle, right), other, end)
+
+    def _merged(self, crowded: list[Idx]) -> bool:
+        """Multiply two parallel matrices elementwise, if one end is crowded."""
+        for n, (m, a, c) in enumerate(self.matrices):
+            for p in range(n + 1, len(self.matrices)):
+                m2, a2, c2 = self.matrices[p]
+                if {a, c} == {a2, c2} and (a in crowded or c in crowded):
+                    self.matrices[n] = (mx.elementwise([(m, 1), (m2 if a is a2 else mx.transpose(m2), 1)]), a, c)
+                    del self.matrices[p]
+                    return True
+        return False
+
+    def assembled(self, F: Frame) -> Term:
+        """What is left, as a matrix of rows F[0] and columns F[1]."""
+        if self.deltas:
+            raise NoMatrixForm("a delta that is no diagonal")
+        if not F:
+            return mx.ONE
+        i = F[0]
+        v = self._vector(i)
+        if len(F) == 1:
+            return v if v is not None else mx.ones(column(i))
+        j = F[1]
+        if self.diagonal:
+            return mx.diag(v if v is not None else mx.ones(column(i)))
+        w = self._vector(j)
+        if not self.matrices:
+            if v is None and w is None:
+                return mx.ones((i.size, j.size))
+            return mx.mul(v if v is not None else mx.ones(column(i)), mx.transpose(w if w is not None else mx.ones(column(j))))
+        body = mx.elementwise([(m if a is i else mx.transpose(m), 1) for m, a, _ in self.matrices])
+        if v is not None and w is not None:
+            return mx.elementwise([(mx.mul(v, mx.transpose(w)), 1), (body, 1)])
+        return mx.mul(mx.diag(v), body) if v is not None else mx.mul(body, mx.diag(w)) if w is not None else body
+
+
+def _summed(merged: Term, parts: list[tuple[Term, Any]]) -> Term:
+    """The sum of a product of vectors as an inner product where it is one."""
+    coefficient, scalars, body = merged.args if merged.kind == "term" else (Fraction(1), (), merged)
+    if body.kind == "epow" and body.args[1] == 2:
+        inner = mx.mul(mx.transpose(body.args[0]), body.args[0])
+    elif body.kind == "emul":
+        first = next((b for b, e in body.args if e == 1), None)
+        if first is None:
+            return mx.total(merged)
+        rest = [(b, e) for b, e in body.args if b is not first]
+        inner = mx.mul(mx.transpose(first), mx.elementwise(rest))
+    else:
+        return mx.total(merged)
+    return mx.term(coefficient, scalars, inner)

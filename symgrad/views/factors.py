@@ -1,0 +1,124 @@
+"""The factors of a chain in closed form, per example where every value on the way belongs to one example."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from symgrad.core.graph import Graph
+from symgrad.core.node import Node
+from symgrad.core.shape import Shape
+from symgrad.derive.reverse import reverse
+from symgrad.ops.arithmetic import filled, product
+from symgrad.views import terms as mx
+from symgrad.views.chain import Factor, Path, factors_of, follows_axis
+from symgrad.views.compose import Idx, NoMatrixForm
+from symgrad.views.elimination import Eliminator
+from symgrad.views.index import component_text
+from symgrad.views.text import text, tight
+
+__all__ = ["FactorForm", "FactorForms"]
+
+
+@dataclass(frozen=True, slots=True)
+class FactorForm:
+    """One factor: `∂ of / ∂ by` as text in the notation, with its shape (a scalar output is a leading 1)."""
+
+    factor: Factor
+    jac: str
+    closed: str
+    shape: Shape
+    line: str = ""
+
+
+class FactorForms:
+    """Closed forms of the factors of one chain. `index` is the examples' index where the chain is per example, else empty."""
+
+    def __init__(self, graph: Graph, names: Mapping[Node, str], path: Path) -> None:
+        self.graph, self.names = graph, dict(names)
+        self.factors = factors_of(path)
+        self.lines: list[str] = []
+        self._forms: dict[Factor, FactorForm] = {}
+        self.index, self.per_example = self._examples()
+
+    def _examples(self) -> tuple[str, set[Node]]:
+        """The family index that the middle of the chain carries along, and the nodes that carry it."""
+        inner = [f.of for f in self.factors[1:]]
+        families = {self.graph.families[self.names[n]].index[:1] for n in inner if self.names.get(n) in self.graph.families}
+        carried = {n for n in inner if self.names.get(n) in self.graph.families}
+        if len(families) != 1 or not inner or set(inner) - carried:
+            return "", set()
+        last = self.factors[-1].by
+        if last in set(self.names) and self.names[last] in self.graph.families and self.graph.families[self.names[last]].index[:1] in families:
+            return "", set()                               # asked for by a whole family: no sum over the examples
+        first = self.factors[0].of
+        if self.names.get(first) in self.graph.families or first.rank:
+            return "", set()
+        whole = all(follows_axis(f.of, f.by) for f in self.factors if f.of in carried and f.by in carried)
+        return (families.pop()[0], carried) if whole else ("", set())
+
+    # ------------------------------------------------------------------ text
+    def wrapped(self, body: str) -> str:
+        """The product, summed over the examples where it is per example."""
+        return f"sum[{self.index}]({body})" if self.index else body
+
+    def value(self, node: Node) -> str:
+        """A named value, `h[n]` where the chain is per example."""
+        name = self.names.get(node, "f")
+        return f"{name}[{self.index}]" if node in self.per_example else name
+
+    def jac(self, factor: Factor) -> str:
+        """`jac(h[n], z[n])`."""
+        return f"jac({self.value(factor.of)}, {self.value(factor.by)})"
+
+    def closed(self, factor: Factor) -> str:
+        """The factor's closed form as an operand; one with more than two axes gets a line of its own and is named."""
+        form = self.form(factor)
+        if form.line and form.line not in self.lines:
+            self.lines.append(form.line)
+        return form.closed
+
+    # ------------------------------------------------------------------ derivation
+    def form(self, factor: Factor) -> FactorForm:
+        """The closed form of a factor, derived once."""
+        if factor not in self._forms:
+            self._forms[factor] = self._derive(factor)
+        return self._forms[factor]
+
+    def _derive(self, factor: Factor) -> FactorForm:
+        of, by = factor.of, factor.by
+        swept = reverse(of, [by])
+        node = swept.results[by]
+        fixed = of in self.per_example or by in self.per_example
+        of_axes = of.shape[1:] if of in self.per_example else of.shape
+        by_axes = by.shape[1:] if by in self.per_example else by.shape
+        shape = (of_axes or (1,)) + by_axes
+        if node is None:
+            node = filled("zeros", of.shape + by.shape)
+        names = {n: s for n, s in self.names.items() if n is not node}
+        example = Idx((of if of in self.per_example else by).shape[0]) if fixed else None
+        rows, columns = tuple(Idx(s) for s in of_axes), tuple(Idx(s) for s in by_axes)
+        index = ((example,) if of in self.per_example else ()) + rows + ((example,) if by in self.per_example else ()) + columns
+        eliminator = Eliminator(names, None, {example: self.index} if example is not None else None)
+        try:
+            if len(rows) + len(columns) > 2:
+                raise NoMatrixForm("more than two axes")
+            term = eliminator.matrix(("r", node, index), rows + columns)
+            term = mx.transpose(term) if not rows and columns else term
+            return FactorForm(factor, self.jac(factor), tight(term) if term.kind in ("add", "term") else text(term), shape)
+        except NoMatrixForm:
+            name = f"J{len(self._forms) + 1}"
+            while name in self.graph:
+                name += "_"
+            return self._tensor(factor, node, names, name, shape)
+
+    def _tensor(self, factor: Factor, node: Node, names: Mapping[Node, str], name: str, shape: Shape) -> FactorForm:
+        of, by = factor.of, factor.by
+        letters_of = [f"u{k}" for k in range(of.rank)]
+        letters_by = [f"v{k}" for k in range(by.rank)]
+        if by in self.per_example and of in self.per_example:
+            letters_by[0] = letters_of[0]
+        kept = letters_of + letters_by[1 if by in self.per_example and of in self.per_example else 0:]
+        diagonal = product([(node, letters_of + letters_by)], kept)
+        line = component_text(diagonal, names, self.graph.ranges, name)
+        closed = f"{name}[{self.index}]" if of in self.per_example or by in self.per_example else name
+        return FactorForm(factor, self.jac(factor), closed, shape, line)

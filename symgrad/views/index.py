@@ -1,0 +1,225 @@
+"""Component forms: `D[i,j] = sum[n](...)`, sums and deltas written out, indices named after their sizes."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from symgrad.core import equation as eq
+from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node
+from symgrad.core.shape import size_text
+from symgrad.views import terms as mx
+from symgrad.views.compose import Composer, Idx, Product, instantiate, is_call, key
+from symgrad.views.elimination import Eliminator
+from symgrad.views.text import call_text, number_text, scalar_text, tight
+
+__all__ = ["Letters", "component_text", "formula_text"]
+
+POOL = "ijklpqrstuvabcdefghmnowxyz"
+
+
+class Letters:
+    """Names for indices: the letter the user gave to a range of that size, else the size's own letter, else i, j, k, ..."""
+
+    def __init__(self, ranges: Mapping[str, object], reserved: Sequence[str] = ()) -> None:
+        self.by_size: dict[object, str] = {}
+        for name, size in ranges.items():
+            self.by_size.setdefault(size, name)
+        self.given: dict[Idx, str] = {}
+        self.taken: set[str] = set(reserved)
+
+    def __getitem__(self, i: Idx) -> str:
+        if i not in self.given:
+            size = i.size
+            wish = self.by_size.get(size) or (str(size)[0].lower() if isinstance(size, str) and size[0].isalpha() else "i")
+            if wish in self.taken:
+                wish = next((c for c in POOL if c not in self.taken), f"i{len(self.taken)}")
+            self.given[i] = wish
+            self.taken.add(wish)
+        return self.given[i]
+
+    def show(self, index: eq.Index) -> str:
+        """An index as text; an affine one counts from 1."""
+        if isinstance(index, Idx):
+            return self[index]
+        constant, terms = eq.affine_parts(index)
+        out = ""
+        for name, c in terms.items():
+            out += ("-" if c < 0 else "+" if out else "") + (f"{abs(c)}*" if abs(c) != 1 else "") + self[name]  # type: ignore[index]
+        shift = constant + 1 - sum(terms.values())
+        return out + (f"{shift:+d}" if shift and out else "" if out else str(shift))
+
+
+class _Printer:
+    def __init__(self, composer: Composer, letters: Letters) -> None:
+        self.composer, self.letters = composer, letters
+        self.matrices = Eliminator(composer.names)
+
+    # ------------------------------------------------------------------ sums of products
+    def sum(self, products: Sequence[Product]) -> str:
+        out = ""
+        for p in sorted(products, key=lambda p: p[0] < 0):
+            t = self.product(*p)
+            if len(products) > 1 and len(p[2]) == 1 and p[2][0][0][0] == "+" and not t.startswith("-"):
+                t = f"({t})"
+            out += t if not out else " - " + t[1:] if t.startswith("-") else " + " + t
+        return out or "0"
+
+    def product(self, coefficient: Fraction, bound: list[Idx], factors: list[tuple[eq.Expr, Any]]) -> str:
+        """One product: what no bound index touches in front, then one sum for each connected part."""
+        groups: list[tuple[list[Idx], list[tuple[eq.Expr, Any]]]] = []
+        free = [f for f in factors if not set(eq.free(f[0])) & set(bound)]
+        waiting = [f for f in factors if f not in free]
+        left = list(bound)
+        while left:
+            names, members = [left.pop(0)], list[tuple[eq.Expr, Any]]()
+            grown = True
+            while grown:
+                grown = False
+                for f in [f for f in waiting if set(eq.free(f[0])) & set(names)]:
+                    waiting.remove(f)
+                    members.append(f)
+                    more = [b for b in eq.free(f[0]) if b in left]
+                    names += more  # type: ignore[arg-type]
+                    left = [b for b in left if b not in more]
+                    grown = True
+            groups.append((names, members))
+        sizes = [(("s", names[0].size), Fraction(1)) for names, members in groups if not members]
+        sums = [self.bound_sum(*g) for g in groups if g[1]]
+        text = self.plain(abs(coefficient), free + sizes, sums)
+        return "-" + text if coefficient < 0 else text
+
+    def bound_sum(self, names: list[Idx], members: list[tuple[eq.Expr, Any]]) -> str:
+        order = [self.letters[b] for b in names]
+        inside = self.plain(Fraction(1), members, [])
+        if len(members) == 1 and members[0][0][0] == "+" and members[0][1] == 1:
+            inside = self.sum(self.composer.products(members[0][0]))
+        return f"sum[{','.join(order)}]({inside})"
+
+    def plain(self, coefficient: Fraction, factors: Sequence[tuple[eq.Expr, Any]], extra: Sequence[str]) -> str:
+        if len(factors) == 1 and not extra and coefficient == 1 and factors[0][1] == 1:
+            return self.text(factors[0][0])
+        up, down = [], []
+        for f, e in factors:
+            (down if e < 0 else up).append(self.power(f, abs(e)))
+        shown, _ = number_text(coefficient)
+        if coefficient != 1 and "/" in shown:
+            if coefficient.numerator != 1:
+                up.insert(0, str(coefficient.numerator))
+            down.insert(0, str(coefficient.denominator))
+        elif coefficient != 1:
+            up.insert(0, shown)
+        text = "*".join([*up, *extra]) or "1"
+        return text + ("/" + down[0] if len(down) == 1 else "/(" + "*".join(down) + ")" if down else "")
+
+    def power(self, e: eq.Expr, exponent: Any) -> str:
+        base = self.factor(e)
+        if exponent == 1:
+            return base
+        if exponent == Fraction(1, 2):
+            return f"sqrt({self.text(e)})"
+        shown, _ = number_text(exponent)
+        return f"{base}^{shown}" if shown.lstrip("-").isdigit() else f"{base}^({shown})"
+
+    # ------------------------------------------------------------------ factors
+    def factor(self, e: eq.Expr) -> str:
+        """A factor, in brackets where it needs them."""
+        text = self.text(e)
+        return text if _is_tight(text) else f"({text})"
+
+    def text(self, e: eq.Expr) -> str:
+        tag = e[0]
+        if tag == "r":
+            return self.reference(e)
+        if tag == "d":
+            return f"delta[{','.join(sorted((self.letters.show(e[1]), self.letters.show(e[2]))))}]"
+        if tag == "s":
+            return size_text(e[1])
+        if tag == "n":
+            return number_text(e[1])[0]
+        if tag == "f":
+            return call_text(e[1], [self.text(a) for a in e[2]])
+        if tag == "^":
+            exponent = self.composer.constant(e[2])
+            if exponent is not None:
+                products = self.composer.products(e)
+                if len(products) == 1 and products[0][2] and products[0][2][0][0] != e:
+                    return self.sum(products)
+                return self.power(e[1], exponent)
+            return f"{self.factor(e[1])}^{self.factor(e[2])}"
+        return self.sum(self.composer.products(e))
+
+    def reference(self, e: eq.Expr) -> str:
+        node, index = e[1], e[2]
+        inside = f"[{','.join(self.letters.show(i) for i in index)}]" if index else ""
+        if node in self.composer.names:
+            return self.composer.names[node] + inside
+        if node.op is VARIABLE:
+            return node.name + inside
+        if node.op is NUMBER or node.op is SIZE:
+            return self.sum(self.composer.products(e))
+        if node.op.body is None or is_call(node):
+            return tight(self.matrices.of(node)) + inside
+        if self.composer.opens(node):
+            return self.sum(self.composer.products(e))
+        return self.text(instantiate(node, index))
+
+
+def _is_tight(text: str) -> bool:
+    """Whether a text is one operand: a name or call with its brackets, or a number."""
+    depth, opened = 0, False
+    for n, c in enumerate(text):
+        if c in "([":
+            if depth == 0 and opened and c == "(" and text[n - 1] in ")]":
+                return False
+            depth, opened = depth + 1, True
+        elif c in ")]":
+            depth -= 1
+        elif depth == 0 and c in "+-*/^ ":
+            return False
+    return True
+
+
+def component_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str = "D") -> str:
+    """`left[i, j] = ...` with every sum written out. Raises NoMatrixForm where a part has no text."""
+    letters = Letters(ranges)
+    composer = Composer(names)
+    F = tuple(Idx(s) for s in node.shape)
+    head = ",".join(letters[i] for i in F)
+    products = composer.products(("r", node, F))
+    products = _shorter(composer, products)
+    body = _Printer(composer, letters).sum(products)
+    return f"{left}[{head}] = {body}" if head else f"{left} = {body}" if left else body
+
+
+def _shorter(composer: Composer, products: list[Product]) -> list[Product]:
+    """Like terms merged: products that are equal up to bound names."""
+    from_key: dict[object, list[Any]] = {}
+    for c, bound, factors in products:
+        body: eq.Expr = ("*", tuple(sorted((("^", f, ("n", e)) for f, e in factors), key=lambda x: str(key(x)))))
+        k = key(("S", tuple(bound), body))
+        slot = from_key.setdefault(k, [Fraction(0), bound, factors])
+        slot[0] += c
+    return [(c, b, f) for c, b, f in from_key.values() if c]
+
+
+def formula_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str = "D", backward: set[Node] | None = None) -> str:
+    """`left[i,j,k] = W[i,j]*x[k]`: the index form with whole matrix terms as factors; an index not on the left is summed."""
+    letters = Letters(ranges)
+    F = tuple(Idx(s) for s in node.shape)
+    head = ",".join(letters[i] for i in F)
+    merged: dict[tuple[str, str], Fraction] = {}
+    for c, scalars, parts, deltas in Eliminator(names, backward).pieces(("r", node, F), F):
+        body = sorted(f"delta[{','.join(sorted((letters[i], letters[j])))}]" for i, j in deltas)
+        body += sorted(tight(m) + f"[{','.join(letters[x] for x in ix)}]" for m, ix in parts)
+        up = [scalar_text(s, e) for s, e in scalars if not mx.is_negative(e)]
+        down = [scalar_text(s, -e) for s, e in scalars if mx.is_negative(e)]
+        k = ("*".join(up + body), "/" + down[0] if len(down) == 1 else "/(" + "*".join(down) + ")" if down else "")
+        merged[k] = merged.get(k, Fraction(0)) + c
+    out = ""
+    for (up_text, down_text), c in sorted(merged.items(), key=lambda item: item[1] < 0):
+        if c:
+            n = "" if abs(c) == 1 else number_text(abs(c))[0] + ("*" if up_text else "")
+            t = ("-" if c < 0 else "") + ((n + up_text) or "1") + down_text
+            out += t if not out else " - " + t[1:] if t.startswith("-") else " + " + t
+    return f"{left}[{head}] = {out or '0'}"

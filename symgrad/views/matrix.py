@@ -1,0 +1,171 @@
+"""Closed forms: matrix text of a node, with a name for what is used twice where that is shorter."""
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node, topological
+from symgrad.views.compose import NoMatrixForm
+from symgrad.views.elimination import Eliminator
+from symgrad.views.index import component_text, formula_text
+from symgrad.views.terms import transpose
+from symgrad.views.text import text
+
+__all__ = ["Form", "below", "closed_form", "index_form"]
+
+Show = Callable[[Node, Mapping[Node, str], str], str]
+"""How a node prints, given the names so far and a name for the left side."""
+
+INLINE_LIMIT = 160
+"""How many nodes a form may hold before names are given without trying to do without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Definition lines (`t1 = ...`), then the form itself; `note` says why a matrix form is missing."""
+
+    lines: tuple[str, ...]
+    body: str
+    note: str = ""
+
+    def __str__(self) -> str:
+        comment = (f"# {self.note}",) if self.note else ()
+        return "\n".join((*comment, *self.lines, self.body))
+
+
+def below(target: Node, names: Mapping[Node, str]) -> list[Node]:
+    """The nodes that a form of `target` is made of, operands first, not looking behind named nodes."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack = [(target, False)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            if node is target or node not in names:
+                stack.extend((o, False) for o in reversed(node.operands))
+    return order
+
+
+def closed_form(target: Node, names: Mapping[Node, str], ranges: Mapping[str, object], forward: Iterable[Node] = (), taken: Iterable[str] = (),
+                *, row: bool = False) -> Form:
+    """The matrix form of a node, or its index form with a note where no product of matrices gives it.
+
+    names: nodes that print as a name. forward: the user's own nodes, whose sums are never multiplied out. taken: names not to use.
+    row: a vector is shown as a row.
+    """
+    def show(node: Node, given: Mapping[Node, str], left: str) -> str:
+        others = {n: s for n, s in given.items() if n is not node}
+        if node.rank <= 2:
+            try:
+                term = Eliminator(others, backward).of(node)
+                body = text(transpose(term) if row and not left else term)
+                return f"{left} = {body}" if left else body
+            except NoMatrixForm:
+                if not left:
+                    raise
+        return _component(node, others, ranges, left, backward)
+    backward = set(topological([target])) - set(forward)
+    try:
+        if target.rank > 2:
+            raise NoMatrixForm(f"{target.rank} axes")
+        return _shortest(target, names, taken, show)
+    except NoMatrixForm as reason:
+        form = index_form(target, names, ranges, forward, taken)
+        return Form(form.lines, form.body, f"no matrix form: {reason}")
+
+
+def index_form(target: Node, names: Mapping[Node, str], ranges: Mapping[str, object], forward: Iterable[Node] = (), taken: Iterable[str] = ()) -> Form:
+    """`D[i,j] = ...`, after definition lines where parts are named."""
+    backward = set(topological([target])) - set(forward)
+    def show(node: Node, given: Mapping[Node, str], left: str) -> str:
+        others = {n: s for n, s in given.items() if n is not node}
+        return _component(node, others, ranges, left or "D", backward)
+    return _shortest(target, names, taken, show)
+
+
+def _component(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str, backward: set[Node]) -> str:
+    """The shorter of the two index forms; the one without matrix products where both fit in a line."""
+    plain = component_text(node, names, ranges, left)
+    if node.rank <= 2 and len(plain) <= 120:
+        return plain
+    try:
+        formula = formula_text(node, names, ranges, left, backward)
+    except NoMatrixForm:
+        return plain
+    return formula if (left == "D" or not _sums_freely(formula)) and len(formula) < len(plain) else plain
+
+
+def _sums_freely(formula: str) -> bool:
+    """Whether an index on the right is bound by nothing: only a D-line may leave its sums out."""
+    head, _, body = formula.partition("=")
+    used = set(re.findall(r"\b[a-z]\w*\b", " ".join(re.findall(r"\[([^\]]*)\]", body))))
+    return not used <= set(re.findall(r"\b[a-z]\w*\b", head[head.find("["):]))
+
+
+def _shortest(target: Node, names: Mapping[Node, str], taken: Iterable[str], show: Show) -> Form:
+    """The form without names of our own or the one with them, whichever is shorter."""
+    order = [n for n in below(target, names) if n is not target and n not in names]
+    weight: dict[Node, int] = {}
+    for n in [*order, target]:
+        weight[n] = min(10**6, 1 + sum(weight.get(o, 1) for o in n.operands))
+    inline: Form | None = None
+    if weight[target] <= INLINE_LIMIT:
+        try:
+            inline = Form((), show(target, names, ""))
+        except NoMatrixForm:
+            inline = None
+    candidates = _candidates(target, order)
+    if not candidates and inline is not None:
+        return inline
+    named = _with_names(target, names, candidates, taken, show)
+    return inline if inline is not None and len(str(inline)) <= len(str(named)) else named
+
+
+def _candidates(target: Node, order: Sequence[Node]) -> list[tuple[Node, int]]:
+    """Nodes worth a name with their number of uses: those used twice, and those that have no matrix text of their own."""
+    uses: dict[Node, int] = {}
+    for n in [*order, target]:
+        for o in n.operands:
+            uses[o] = uses.get(o, 0) + 1
+    found = []
+    for n in order:
+        leaf = n.op in (VARIABLE, NUMBER, SIZE) or not n.operands or n.op.has_delta or n.op.name in ("transpose", "negate", "identity")
+        several = n.op.body is not None and n.op.body[0] == "f" and len(n.operands) > 1 and n.rank > 0
+        along = n.op.body is None and n.op.origin is not None
+        if several or along:
+            found.append((n, 1000))
+        elif not leaf and uses.get(n, 0) > 1:
+            found.append((n, uses[n]))
+    return found
+
+
+def _with_names(target: Node, names: Mapping[Node, str], candidates: Sequence[tuple[Node, int]], taken: Iterable[str], show: Show) -> Form:
+    used = {*names.values(), *taken}
+    given = dict(names)
+    lines: list[tuple[str, str]] = []
+    count = 0
+    for node, uses in candidates:
+        name = f"t{count + 1}"
+        while name in used:
+            count += 1
+            name = f"t{count + 1}"
+        line = show(node, given, name)
+        body = line.partition(" = ")[2]
+        if uses < 1000 and len(body) * uses <= len(line) + 2 * uses:
+            continue                                       # shorter without a name
+        used.add(name)
+        given[node] = name
+        lines.append((name, line))
+    body = show(target, given, "")
+    kept: list[str] = []
+    needed = body
+    for name, line in reversed(lines):                     # what cancelled is not defined
+        if re.search(rf"\b{name}\b", needed):
+            kept.insert(0, line)
+            needed += "\n" + line.partition("=")[2]
+    return Form(tuple(kept), body)

@@ -1,0 +1,154 @@
+"""The views of one derivative: text that parses back, LaTeX and sympy, each with its shape."""
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import sympy as sp
+
+from symgrad.core.graph import Graph
+from symgrad.core.node import Node, Variable, topological
+from symgrad.core.shape import Shape, shape_text
+from symgrad.ops.arithmetic import filled, product
+from symgrad.views.chain import Factor, factors_of, named_chain, show_chain
+from symgrad.views.factors import FactorForms
+from symgrad.views.latex import latex_text
+from symgrad.views.matrix import Form, closed_form, index_form
+from symgrad.views.symbolic import to_sympy_text
+
+__all__ = ["View", "Viewer"]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One way of writing a derivative. `str()` is notation text that parses back to the same value in the graph's names."""
+
+    kind: str
+    form: Form
+    shape: Shape
+    left: str
+    graph: Graph = field(repr=False)
+
+    def __str__(self) -> str:
+        return str(self.form)
+
+    @property
+    def text(self) -> str:
+        """The form without comments."""
+        return "\n".join((*self.form.lines, self.form.body))
+
+    @property
+    def note(self) -> str:
+        """Why the form is not what was asked for, where it is not."""
+        return self.form.note
+
+    def latex(self, names: Mapping[str, str] | None = None) -> str:
+        """The form in LaTeX; several lines as an aligned block. names: LaTeX by name, before the graph's own."""
+        return latex_text(self.text, {**self.graph.latex, **(names or {})}, functions=[*self.graph.functions, *self.graph.ops], left=self.left)
+
+    def sympy(self) -> sp.Basic:
+        """A sympy object: a `MatrixExpr` for matrix forms, an expression in `Indexed` and `Sum` for index forms.
+
+        Raises UnsupportedError for what sympy has no word for.
+        """
+        shapes = {n: v.shape for n, v in self.graph.names.items()}
+        return to_sympy_text(self.text, shapes, functions=[*self.graph.functions, *self.graph.ops])
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+
+class Viewer:
+    """Makes the views of one derivative."""
+
+    def __init__(self, graph: Graph, output: Node, variable: Node, node: Node | None, shape: Shape, axes: int, layout: str | None, kind: str) -> None:
+        self.graph, self.output, self.variable, self.shape, self.axes, self.kind = graph, output, variable, shape, axes, kind
+        self.layout = layout
+        lead = output.shape if axes else ()
+        rest = output.shape if kind == "jvp" else variable.shape
+        whole = node if node is not None else filled("zeros", lead + rest) if len(lead + rest) != 0 else filled("zeros", ())
+        self.row = layout == "numerator" and not lead and kind == "gradient" and len(rest) == 1
+        if layout == "denominator" and lead:
+            letters = [f"x{k}" for k in range(len(lead + rest))]
+            whole = product([(whole, letters)], [*letters[len(lead):], *letters[: len(lead)]])
+        self.node = whole
+
+    @functools.cached_property
+    def names(self) -> dict[Node, str]:
+        """The nodes that print as a name: variables and the user's definitions."""
+        found: dict[Node, str] = {}
+        for name, node in self.graph.names.items():
+            if isinstance(node.data, Variable) or node.operands:
+                found.setdefault(node, name)
+        for n in topological([self.node]):
+            if isinstance(n.data, Variable):
+                found.setdefault(n, n.name)
+        return found
+
+    @property
+    def left(self) -> str:
+        """The derivative itself, for the left side of a formula in LaTeX."""
+        of, by = self.names.get(self.output, "f"), self.names.get(self.variable, "x")
+        return f"jac({of}, {by})" if self.kind in ("gradient", "jacobian") else ""
+
+    def view(self, kind: str, form: Form, shape: Shape) -> View:
+        return View(kind, form, shape, self.left, self.graph)
+
+    def _own(self) -> dict[Node, str]:
+        return {n: s for n, s in self.names.items() if n is not self.node or isinstance(n.data, Variable)}
+
+    def matrix(self) -> View:
+        """The closed form."""
+        form = closed_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.names, row=self.row)
+        return self.view("matrix", form, self.shape)
+
+    def index(self) -> View:
+        """The component form."""
+        form = index_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.names)
+        return self.view("index", form, self.shape)
+
+    @functools.cached_property
+    def forward(self) -> list[Node]:
+        """The user's own nodes, whose sums stay as written."""
+        return topological([self.output])
+
+    @functools.cached_property
+    def numerator_shape(self) -> Shape:
+        """Axes of the output (a leading 1 for a scalar), then axes of the variable."""
+        return (self.output.shape or (1,)) + self.variable.shape
+
+    def _transposed(self) -> str:
+        if self.output.rank or not self.variable.rank:
+            return ""
+        return f"{shape_text(self.numerator_shape)}, then transposed to the shape of {self.names.get(self.variable, 'x')}, {shape_text(self.variable.shape)}"
+
+    def chain(self) -> View:
+        """Products of jac(a, b) along the named values."""
+        path = named_chain(self.output, self.variable, self.names) if self._connected() else None
+        if path is None:
+            return self.view("chain", Form((), f"jac({self._name(self.output)}, {self._name(self.variable)})"), self.numerator_shape)
+        forms = FactorForms(self.graph, self.names, path)
+        return self.view("chain", Form((), forms.wrapped(show_chain(path, forms.jac, " * ")), self._transposed()), self.numerator_shape)
+
+    def factors(self) -> View:
+        """The chain with each factor in closed form."""
+        path = named_chain(self.output, self.variable, self.names) if self._connected() else None
+        if path is None:
+            return self.view("jacobian", self.matrix().form, self.numerator_shape)
+        forms = FactorForms(self.graph, self.names, path)
+        body = forms.wrapped(show_chain(path, forms.closed, " * "))
+        return self.view("jacobian", Form(tuple(forms.lines), body, self._transposed()), self.numerator_shape)
+
+    def factor_list(self) -> tuple[FactorForms, list[Factor]] | None:
+        """The factors of the chain with their closed forms, for explanations."""
+        if not self._connected():
+            return None
+        path = named_chain(self.output, self.variable, self.names)
+        return FactorForms(self.graph, self.names, path), factors_of(path)
+
+    def _connected(self) -> bool:
+        return self.output is not self.variable and self.variable in set(self.forward) and self.kind in ("gradient", "jacobian")
+
+    def _name(self, node: Node) -> str:
+        return self.names.get(node, "f")
