@@ -96,7 +96,10 @@ class _Derivation:
 
     def pushforward(self, operand: int) -> Derived | None:
         tangent, target = base("T", self.op.ranks[operand]), self._indices(operand)
-        e = contract(total(self._local(operand, target) * at(tangent, target), target), self._size)
+        local = self._local(operand, target)
+        if local == 0:
+            return None
+        e = contract(total(local * at(tangent, target), target), self._size)
         return self._finish(e, f"{self.op.name}.{operand + 1}", self.out, "T", tangent, self.op.ranks[operand])
 
     def _indices(self, operand: int) -> tuple[Symbol, ...]:
@@ -137,10 +140,14 @@ class _Derivation:
         for b, index, rhs in self.lines:
             if isinstance(rhs, Add | Indexed):
                 continue
-            pattern, value = (rhs.base, at(b, index) ** (1 / rhs.exp)) if isinstance(rhs, Pow) else (rhs, at(b, index))
+            y = at(b, index)
+            pattern, value = (rhs.base, y ** (1 / rhs.exp)) if isinstance(rhs, Pow) else \
+                (rhs.args[0], sp.exp(y)) if isinstance(rhs, sp.log) else (rhs, y)
             for place in _places(e, len(index)):
                 swap = dict(zip(index, place, strict=True))
                 e = e.xreplace({pattern.xreplace(swap): value.xreplace(swap)})
+            if isinstance(rhs, sp.log):                    # exp(z)*exp(-u) overflows where exp(z - u) does not
+                e = sp.powsimp(e, combine="exp")
         return e
 
     def _without_zero_sums(self, e: Expr) -> Expr:

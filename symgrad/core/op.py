@@ -105,6 +105,12 @@ class Op:
     def line_op(self, number: int) -> Derived:
         """The op of an intermediate and the operand positions it reads."""
         key = ("line", number)
+        if key not in self._cache and self.origin is not None:      # so that it is known as the lifted form of the original line
+            root, patterns = self.origin
+            found = root.line_op(number)
+            axes = sorted({a for k in found.sources for a in patterns[k]})  # type: ignore[index]  # a line reads operands only
+            leads = [tuple(axes.index(a) for a in patterns[k]) for k in found.sources]  # type: ignore[index]  # as above
+            self._cache[key] = Derived(found.op.lift(leads), found.sources)
         if key not in self._cache:
             line = self.where[number]
             used = sorted({r[1] for r in eq.references(line.body)} | {e[1] for e in eq.walk(line.body) if e[0] == "s"})
@@ -115,15 +121,15 @@ class Op:
             self._cache[key] = Derived(op, tuple(used))
         return self._cache[key]  # type: ignore[return-value]  # the cache holds one type per kind of key
 
-    def lift(self, patterns: Sequence[tuple[int, ...]]) -> Op:
+    def lift(self, patterns: Sequence[tuple[int, ...]], count: int = 0) -> Op:
         """The op with leading axes 0, 1, ... (examples, rows, the axes of a Jacobian's output) on the output.
 
-        `patterns[k]` names the leading axes that operand k carries, in front of its own.
+        `patterns[k]` names the leading axes that operand k carries, in front of its own; the output has all that are named, or `count`.
         """
-        count = 1 + max((a for p in patterns for a in p), default=-1)
+        count = max(count, 1 + max((a for p in patterns for a in p), default=-1))
         if not count:
             return self
-        key = ("lift", tuple(patterns))
+        key = ("lift", tuple(patterns), count)
         if key not in self._cache:
             self._cache[key] = _lifted(self, tuple(patterns), count)
         return self._cache[key]  # type: ignore[return-value]
@@ -212,7 +218,7 @@ def lift_derived(d: Derived, patterns: tuple[tuple[int, ...], ...], operand: int
             return s
         return s[0].lift([lead_of(x, None) for x in s[1]]), tuple(source(x) for x in s[1])
     leads = [lead_of(s, None) for s in d.sources]
-    lifted = d.op.lift(leads) if any(leads) else d.op
+    lifted = d.op.lift(leads, 0 if operand is not None else count)
     missing = [a for a in range(count) if operand is not None and a not in patterns[operand] and any(a in p for p in leads)]
     if missing:
         assert lifted.body is not None

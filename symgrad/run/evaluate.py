@@ -45,7 +45,9 @@ def evaluate_op(op: Op, arrays: Sequence[Array], shape: tuple[int, ...], functio
 def _kernel(op: Op) -> Callable[..., Array] | None:
     if op.body is None and op.name in STRUCTURED:
         return STRUCTURED[op.name]
-    root = op.origin[0] if op.origin else op
+    root = op
+    while root.origin:
+        root = root.origin[0]
     row = op.name.split(".")[0]
     if op.name in KERNELS and row in EQUATIONS:
         axes = root.ranks[0]
