@@ -1,0 +1,39 @@
+"""Graph-based symbolic differentiation: networks as on the board in, exact and checked derivatives out."""
+from __future__ import annotations
+
+import importlib
+
+_PLACES = {
+    "symgrad.network": ("define", "parse"),
+    "symgrad.verbs": ("as_record", "compile", "data", "evaluate", "graph", "param", "run_at", "schedule", "wanted_names"),
+    "symgrad.results": ("Derivation", "Derivative", "differentiate", "hessian", "hvp", "jacobian", "jvp", "vjp"),
+    "symgrad.outputs": ("Picture", "Solution", "check_target", "draw", "solve"),
+    "symgrad.core.graph": ("Graph",),
+    "symgrad.core.node": ("Node",),
+    "symgrad.errors": (
+        "InputError", "InternalError", "MissingExtraError", "MissingValueError", "NotationError", "ShapeError", "SymgradError", "UnsupportedError"),
+}
+_FUNCTIONS = (
+    "abs", "arccos", "arcsin", "arctan", "cos", "cosh", "elu", "erf", "exp", "expm1", "gelu", "hardtanh", "leaky_relu", "log", "log1p", "mish",
+    "relu", "selu", "sigmoid", "sign", "silu", "sin", "sinh", "softplus", "sqrt", "step", "tan", "tanh",
+)
+_PLACE_OF = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = sorted([*_PLACE_OF, *_FUNCTIONS])
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Public names are imported when they are first used, so that `symgrad --help` is quick."""
+    if name in _PLACE_OF:
+        value: object = getattr(importlib.import_module(_PLACE_OF[name]), name)
+    elif name in _FUNCTIONS:
+        value = importlib.import_module("symgrad.ops.operators").FUNCTIONS_OF_NODES[name]
+    else:
+        raise AttributeError(f"symgrad has no {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -30,11 +30,12 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class UnknownFunction:
-    """A function declared without a definition: elementwise, or a scalar function of so many arguments."""
+    """A declared function: elementwise, or a scalar function of so many arguments; `bound` is the function it stands for, if that is said."""
 
     name: str
     arguments: int
     elementwise: bool
+    bound: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,9 @@ class Graph:
     constants: Mapping[str, Node] = field(default_factory=dict)
     functions: Mapping[str, UnknownFunction] = field(default_factory=dict)
     ops: Mapping[str, object] = field(default_factory=dict)          # the user's own ops by name
+    sources: Mapping[str, str] = field(default_factory=dict)         # a definition's line as the user wrote it
     text: str = ""
+    rows: frozenset[str] = frozenset()                               # names of vectors that lie, such as r = x'*A
 
     def __getitem__(self, name: str) -> Node:
         """The node of a name. Raises InputError listing near names."""

@@ -72,8 +72,10 @@ class Node:
 
 
 def _operator(name: str) -> Callable[..., object]:
-    def method(self: Node, *others: object) -> object:
-        return operators[name](self, *others)
+    def method(self: Node, *others: object, **options: object) -> object:
+        if name not in operators:
+            raise TypeError(f"a node does not support {name}")
+        return operators[name](self, *others, **options)
     method.__name__ = name
     return method
 

@@ -1,0 +1,50 @@
+"""Notation text to the formulas, shapes and equations of a document, in the names of one graph."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symgrad.core.graph import Graph
+from symgrad.core.shape import Shape, shape_text
+from symgrad.explain.document import Inline, Line, Math, Text
+from symgrad.views.latex import latex_parts_text, latex_text, shape_latex
+
+__all__ = ["Typesetter", "words"]
+
+
+def words(*parts: str | Inline) -> tuple[Inline, ...]:
+    """Inlines from words and formulas in order."""
+    return tuple(Text(p) if isinstance(p, str) else p for p in parts if p != "")
+
+
+class Typesetter:
+    """Turns notation text into formulas, with the graph's own way of printing names."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.names = dict(graph.latex)
+        self.functions = [*graph.functions, *graph.ops]
+
+    def math(self, notation: str) -> Math:
+        """One formula."""
+        return Math(latex_text(notation, self.names, functions=self.functions), notation)
+
+    def shape(self, shape: Shape) -> Math:
+        """`K \\times D`; 1 for a scalar."""
+        return Math(shape_latex(shape) if shape else "1", shape_text(shape, "1"))
+
+    def parts(self, notation: str, relation: str = "=") -> tuple[Math, ...]:
+        """A right side in pieces that may stand on lines of their own, the first one with its relation."""
+        pieces = latex_parts_text(notation, self.names, functions=self.functions)
+        return tuple(Math(f"{relation} {tex}" if k == 0 else tex, f"{relation} {text}" if k == 0 else text) for k, (tex, text) in enumerate(pieces))
+
+    def line(self, left: str, right: str, reason: Sequence[Inline] = (), *, highlight: bool = False) -> Line:
+        """left = right."""
+        return Line(self.parts(right), self.math(left) if left else None, tuple(reason), highlight=highlight)
+
+    def statement(self, notation: str, reason: Sequence[Inline] = (), *, highlight: bool = False, left: str = "") -> Line:
+        """A definition line or a bare expression; `left` replaces the left side."""
+        head, equal, right = notation.partition(" = ")
+        if not equal:
+            head, right = left, notation
+        elif left:
+            head = left
+        return self.line(head, right, reason, highlight=highlight)

@@ -1,0 +1,275 @@
+"""A derivation as a worked solution: what was executed and verified, told in the order a teacher tells it."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from symgrad.core.node import Node, Variable
+from symgrad.core.shape import shape_text
+from symgrad.explain.document import (
+    Block, Check, Code, CodeBlock, Document, Equation, Factor, FactorRow, Inline, Line, Math, Note, Paragraph, Picture, Reference, Section,
+    Table,
+)
+from symgrad.explain.formulas import Typesetter, words
+from symgrad.explain.reasons import reason_of, zero_reason
+from symgrad.plan.chain_order import best_order
+from symgrad.plan.plan import Plan
+from symgrad.results import Derivation, Derivative
+from symgrad.run.verify import Report
+from symgrad.views.chain import Sum, factors_of, named_chain
+from symgrad.views.factors import FactorForm, FactorForms
+from symgrad.views.matrix import closed_form
+
+__all__ = ["Material", "walkthrough"]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a solution tells besides the derivation: the picture as SVG, the schedule, the check, the program, values of nodes as text."""
+
+    report: Report
+    plan: Plan
+    code: str
+    picture: str = ""
+    values: Mapping[Node, str] | None = None
+    title: str = ""
+
+
+def walkthrough(derivation: Derivation, material: Material) -> Document:
+    """The worked solution of every derivative of a derivation."""
+    teller = _Teller(derivation, material)
+    names = ", ".join(derivation.keys())
+    title = material.title or f"The derivative of {derivation.of} by {names}"
+    return Document(title, tuple(teller.sections()), meta=(("made by", "symgrad"),))
+
+
+class _Teller:
+    def __init__(self, derivation: Derivation, material: Material) -> None:
+        self.d, self.m, self.graph = derivation, material, derivation.graph
+        self.typeset = Typesetter(self.graph)
+        first = next(iter(derivation.derivatives.values()))
+        self.names = first.viewer.names
+        self.told: dict[tuple[Node, Node], str] = {}
+        self.count = 0
+
+    # ------------------------------------------------------------------ the page
+    def sections(self) -> list[Section]:
+        found = [self.network()]
+        if self.m.picture:
+            found.append(self.section("The graph", [Picture(self.m.picture, f"computation graph of {self.d.of}", words(
+                "Solid arrows: the forward pass. Dashed arrows: the backward pass, each with its local derivative."))]))
+        found.append(self.forward())
+        for name, derivative in self.d.derivatives.items():
+            found += self.derivative(name, derivative)
+        found += [self.program(), self.schedule(), self.check()]
+        return found
+
+    def section(self, title: str | Sequence[Inline], blocks: Sequence[Block], anchor: str = "", badge: str = "") -> Section:
+        self.count += 1
+        return Section(words(title) if isinstance(title, str) else tuple(title), tuple(blocks), anchor, badge, str(self.count))
+
+    # ------------------------------------------------------------------ network and forward pass
+    def network(self) -> Section:
+        rows = []
+        for name, node in self.graph.names.items():
+            if isinstance(node.data, Variable):
+                index = self.graph.families[name].index if name in self.graph.families else ()
+                shown = self.typeset.math(f"{name}[{','.join(index)}]" if index else name)
+                role = {"param": "parameter", "data": "data"}.get(node.data.kind, node.data.kind)
+                facts = f", {', '.join(sorted(node.data.facts))}" if node.data.facts else ""
+                each = f", one for each {', '.join(index)}" if index else ""
+                rows.append((words(shown), words(role + facts + each), words(self.typeset.shape(node.shape[len(index):])), words(self.typeset.shape(node.shape))))
+        table = Table((words("name"), words("what it is"), words("shape"), words("as an array")), tuple(rows), align="llll")
+        lines = [self.definition(n) for n in self.defined()]
+        convention = Note("convention", (Paragraph(words(
+            "Vectors are columns. A Jacobian has the axes of the output first, then those of the variable, so the derivative of a scalar by a "
+            "vector is a row; the gradient, as used in an update, has the shape of the variable. Arrays of examples have one example a row.")),))
+        return self.section("The network", [table, *([Equation(tuple(lines))] if lines else []), convention], "network")
+
+    def defined(self) -> list[str]:
+        """The user's definitions that the output depends on, in order; a bare output is called f."""
+        below = set(self.d.forward.networkx([self.d.output]).nodes)
+        return [n for n, v in self.graph.names.items() if v in below and not isinstance(v.data, Variable) and v.operands]
+
+    def definition(self, name: str) -> Line:
+        node = self.graph.names[name]
+        reason = words(self.typeset.shape(node.shape)) if node.shape else words("scalar")
+        source = self.graph.sources.get(name, "")
+        if source:
+            return self.typeset.statement(source, reason)
+        form = closed_form(node, {n: s for n, s in self.names.items() if n is not node}, self.graph.ranges, taken=self.graph.names)
+        return self.typeset.line(name, form.body, reason)
+
+    def forward(self) -> Section:
+        header = [words("step"), words("value"), words("shape"), words("used by")]
+        values = self.m.values
+        rows = []
+        for k, name in enumerate(self.defined()):
+            node = self.graph.names[name]
+            users = [s for s in self.defined() if node in self.direct(self.graph.names[s])]
+            row = [words(str(k + 1)), words(self.typeset.math(name)), words(self.typeset.shape(node.shape)), words(*self.listed(users))]
+            if values is not None:
+                row.append(words(values.get(node, "")))
+            rows.append(tuple(row))
+        if values is not None:
+            header.append(words("number"))
+        text = Paragraph(words("From the data to the output, each value once. The backward pass will read these values again, so they are kept."))
+        table = Table(tuple(header), tuple(rows), align="rlll" + ("l" if values is not None else ""))
+        return self.section("Forward pass", [text, table] if rows else [text], "forward")
+
+    def direct(self, node: Node) -> set[Node]:
+        """The named values a value is computed from directly."""
+        found: set[Node] = set()
+        stack = list(node.operands)
+        while stack:
+            n = stack.pop()
+            if n in self.names:
+                found.add(n)
+            else:
+                stack.extend(n.operands)
+        return found
+
+    def listed(self, names: Sequence[str]) -> list[str | Inline]:
+        out: list[str | Inline] = []
+        for k, n in enumerate(names):
+            out += [", " if k else "", self.typeset.math(n)]
+        return out or ["the result"]
+
+    # ------------------------------------------------------------------ one derivative
+    def derivative(self, name: str, d: Derivative) -> list[Section]:
+        if d.node is None:
+            why = Paragraph(words("The derivative of ", self.typeset.math(self.d.of), " by ", self.typeset.math(name), " is zero: ", d.reason, "."))
+            return [self.section(words("By ", self.typeset.math(name)), [why], f"by-{self.count + 1}")]
+        if d.output is d.variable:
+            return [self.result(name, d)]
+        path = named_chain(d.output, d.variable, self.names)
+        forms = FactorForms(self.graph, self.names, path)
+        return [self.chain(name, d, forms, path), self.locals(name, d, forms), self.result(name, d)]
+
+    def chain(self, name: str, d: Derivative, forms: FactorForms, path: object) -> Section:
+        blocks: list[Block] = [Paragraph(words("Follow every path from ", self.typeset.math(name), " to ", self.typeset.math(self.d.of), ", and multiply the derivatives along it.",
+                                               " The sum over the examples stands in front." if forms.index else ""))]
+        left = self.typeset.math(f"jac({forms.names.get(d.output, 'f')}, {name})") if d.output in forms.names else None
+        blocks.append(Equation((Line(self.typeset.parts(str(d.chain.form.body)), left),), f"chain-{self.count + 1}"))
+        factors = factors_of(path)  # type: ignore[arg-type]  # the path made above
+        if not any(isinstance(p, Sum) for p in path.parts):  # type: ignore[attr-defined]
+            row = FactorRow(tuple(Factor(self.typeset.math(forms.jac(f)), self.typeset.shape(forms.form(f).shape)) for f in factors))
+            blocks.append(Paragraph(words("Each factor with its shape beneath; neighbours fit.")))
+            blocks.append(Equation((Line((row,)),)))
+        blocks += self.dropped(d)
+        blocks += self.order(forms, factors)
+        return self.section(words("By ", self.typeset.math(name), ": the chain rule"), blocks, f"chain-rule-{self.count + 1}", "chain rule")
+
+    def dropped(self, d: Derivative) -> list[Block]:
+        """Paths that contribute nothing, with the reason."""
+        shown: dict[tuple[str, str], None] = {}
+        if d.sweep is None:
+            return []
+        target = {d.variable}
+        for node, operand in zero_reason(d.sweep, target, self.names):
+            shown[node, operand] = None
+        lines = [Paragraph(words("No path goes through ", self.typeset.math(o), ", which ", self.typeset.math(n), " is computed from: ", self.typeset.math(o), " does not depend on ",
+                                 self.typeset.math(self.names[d.variable]), ", so that term of the sum is zero."))
+                 for n, o in list(shown)[:4]]
+        return [Note("why", tuple(lines))] if lines else []
+
+    def order(self, forms: FactorForms, factors: Sequence[object]) -> list[Block]:
+        """In which order to multiply, by symbolic cost (L5)."""
+        shapes = [forms.form(f).shape for f in factors]  # type: ignore[arg-type]
+        if len(shapes) < 3:
+            return []
+        diagonal = ["diagonal" if forms.form(f).closed.startswith("diag(") else "dense" for f in factors]  # type: ignore[arg-type]
+        order = best_order(shapes, diagonal)
+        return [Note("why", (Paragraph(words(order.sentence)),))]
+
+    def locals(self, name: str, d: Derivative, forms: FactorForms) -> Section:
+        blocks: list[Block] = []
+        fresh: list[Line] = []
+        for f in forms.factors:
+            form = forms.form(f)
+            if (f.of, f.by) in self.told:
+                blocks.append(Note("reuse", (Paragraph(words(self.typeset.math(form.jac), " was found in ", Reference(self.told[f.of, f.by], "an earlier step"), " and is used again.")),)))
+                continue
+            fresh += self.local(form)
+        anchor = f"local-{self.count + 1}"
+        for f in forms.factors:
+            self.told.setdefault((f.of, f.by), anchor)
+        if fresh:
+            blocks.insert(0, Equation(tuple(fresh)))
+        blocks += self.cotangents(d, forms)
+        return self.section(words("By ", self.typeset.math(name), ": each factor in closed form"), blocks, anchor, "local derivatives")
+
+    def local(self, form: FactorForm) -> list[Line]:
+        reason = words(reason_of(form, self.names), "; ", self.typeset.shape(form.shape))
+        if form.line:
+            head, _, right = form.line.partition(" = ")
+            inside = head[head.find("["):]
+            return [self.typeset.line(f"{form.jac}{inside}" if False else head, right, words("the components of ", self.typeset.math(form.jac), "; ", reason[0], "; ", self.typeset.shape(form.shape)))]
+        return [self.typeset.line(form.jac, form.closed, reason)]
+
+    def cotangents(self, d: Derivative, forms: FactorForms) -> list[Block]:
+        """The products from the left, as the backward pass computes them: each from the one before (L8)."""
+        if d.sweep is None or d.output.rank:
+            return []
+        lines = []
+        known = dict(self.names)
+        for f in forms.factors[:-1]:
+            node = d.sweep.cotangents.get(f.by)
+            if node is None or isinstance(node.data, Variable) or not node.operands:
+                continue
+            label = f"d_{self.names[f.by]}"
+            others = {n: s for n, s in known.items() if n is not node}
+            form = closed_form(node, others, self.graph.ranges, d.viewer.forward, self.graph.names)
+            if form.lines or form.note or node in known:
+                continue
+            known[node] = label
+            lines.append(Line(self.typeset.parts(form.body), self.typeset.math(label), words("the derivative by ", self.typeset.math(self.names[f.by]), ", ", self.typeset.shape(node.shape))))
+        if len(lines) < 2:
+            return []
+        return [Paragraph(words("Multiplied from the left, each product is made from the one before it, so none is computed twice. In the shape of the values themselves:")),
+                Equation(tuple(lines))]
+
+    def result(self, name: str, d: Derivative) -> Section:
+        left = f"jac({self.names.get(d.output, 'f')}, {name})" if d.output in self.names else ""
+        matrix, index = d.matrix, d.index
+        lines = [self.typeset.statement(line) for line in matrix.form.lines]
+        lines.append(self.typeset.statement(matrix.form.body, words("closed form, ", self.typeset.shape(d.shape)), highlight=True, left=left))
+        blocks: list[Block] = [Equation(tuple(lines), f"result-{self.count + 1}")]
+        if matrix.note:
+            blocks.append(Note("why", (Paragraph(words(f"There is {matrix.note}.")),)))
+        if d.shape and not matrix.note:
+            head, _, body = index.form.body.partition(" = ")
+            inside = head[1:]
+            blocks.append(Paragraph(words("The same, entry by entry:")))
+            lines = [self.typeset.statement(line) for line in index.form.lines]
+            lines.append(self.typeset.line(f"({left}){inside}" if False else f"D{inside}", body, words("component form")))
+            blocks.append(Equation(tuple(lines)))
+        if not d.output.rank and d.variable.shape == d.shape:
+            update = f"{name} - eta*D"
+            blocks.append(Paragraph(words("Transposed from ", self.typeset.shape(d.viewer.numerator_shape), " to the shape of ", self.typeset.math(name), ", it is what a step of gradient descent takes:")))
+            blocks.append(Equation((Line((Math(rf"\leftarrow {self.typeset.math(name).tex} - \eta \, \frac{{\partial {self.typeset.math(self.names.get(d.output, 'f')).tex}}}{{\partial {self.typeset.math(name).tex}}}", f"<- {update}"),), self.typeset.math(name)),)))
+        return self.section(words("By ", self.typeset.math(name), ": the result"), blocks, f"answer-{self.count + 1}")
+
+    # ------------------------------------------------------------------ program, schedule, check
+    def program(self) -> Section:
+        return self.section("The program", [Paragraph(words("The same steps as NumPy code; it is this program's equations that were checked.")), CodeBlock("python", self.m.code)], "program")
+
+    def schedule(self) -> Section:
+        plan = self.m.plan
+        rows = tuple((words(str(s.number)), words(s.phase), words(Code(s.name)), words(", ".join(s.reads)), words(", ".join(s.reuses)), words(str(s.flops)), words(", ".join(s.frees)))
+                     for s in plan.steps[:80])
+        header = tuple(words(h) for h in ("step", "pass", "makes", "reads", "of these cached", "operations", "then free"))
+        total = Paragraph(words(f"Operations: {plan.flops}; without reuse {plan.flops_without_reuse}."))
+        return self.section("The schedule", [Table(header, rows, align="rllllll"), total], "schedule")
+
+    def check(self) -> Section:
+        r = self.m.report
+        sizes = ", ".join(f"{k} = {v}" for k, v in r.sizes.items())
+        stand = f" Unknown functions ({', '.join(r.stand_ins)}) were three smooth ones in turn." if r.stand_ins else ""
+        text = words(f"{r}.", f" At random values with {sizes}." if sizes else "", stand)
+        return self.section("The check", [Check(r.ok, text, r.max_error)], "check")
+
+
+def shapes_of(names: Sequence[str], derivation: Derivation) -> str:
+    """The shapes of some names as text."""
+    return ", ".join(f"{n}: {shape_text(derivation.graph[n].shape)}" for n in names)

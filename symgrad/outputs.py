@@ -1,0 +1,97 @@
+"""Solutions and pictures: the documents of a derivation, and the files they are saved to."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from numpy.typing import ArrayLike
+
+from symgrad.core.graph import Graph
+from symgrad.core.node import Node
+from symgrad.errors import InputError
+from symgrad.explain.diagram import Diagram
+from symgrad.explain.document import Document
+from symgrad.explain.drawing import diagram
+from symgrad.explain.values import shown_values
+from symgrad.explain.walkthrough import Material, walkthrough
+from symgrad.render import files
+from symgrad.render.dot import to_dot
+from symgrad.render.formats import renderer, save
+from symgrad.render.svg import to_svg
+from symgrad.render.text import to_text
+from symgrad.results import Derivation, Derivative, Wrt, compile_derivative, differentiate
+from symgrad.run.functions import Given, function_values
+from symgrad.run.verify import Report
+from symgrad.verbs import schedule
+
+__all__ = ["Picture", "Solution", "check_target", "draw", "solve"]
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A worked solution: one document, one file per format."""
+
+    document: Document
+    derivation: Derivation
+    report: Report
+
+    def save(self, path: str | Path) -> Path:
+        """Write the solution; the suffix says the format. Raises InputError for an unknown suffix or a folder that is not there."""
+        return save(self.document, path)
+
+    def __str__(self) -> str:
+        return to_text(self.document)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture of a graph or a derivation."""
+
+    diagram: Diagram
+
+    @property
+    def svg(self) -> str:
+        """The picture as SVG: paths only, no fonts needed."""
+        return to_svg(self.diagram)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture as `.svg` or `.dot`. Raises InputError for another suffix."""
+        writers = {".svg": to_svg, ".dot": to_dot}
+        suffix = Path(path).suffix.lower()
+        if suffix not in writers:
+            raise InputError(f"a picture is written as {', '.join(writers)}, not as {suffix or 'a file without a suffix'}: {path}")
+        files.check_place(path)
+        return files.write(path, writers[suffix](self.diagram))
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"image/svg+xml": self.svg, "text/plain": to_dot(self.diagram)}
+
+
+def check_target(path: str | Path) -> None:
+    """Raises InputError where a solution could not be written: an unknown suffix, a folder that is not there."""
+    renderer(path)
+    files.check_place(path)
+
+
+def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, values: Mapping[str, ArrayLike] | None = None,
+          functions: Given = None, title: str = "", picture: bool = True, seed: int = 0) -> Solution:
+    """The worked solution of a derivative: network, passes, chain rule, factors, closed form, components, update, code, schedule, check.
+
+    values: arrays by name, to see numbers and to check at them; else the check draws random ones. Raises as `differentiate` does.
+    """
+    d = differentiate(net, wrt, of)
+    report = d.verify(values, seed, functions)
+    numbers = shown_values(d, values, function_values(functions)) if values is not None else None
+    drawing = to_svg(diagram(d, "both")) if picture else ""
+    document = walkthrough(d, Material(report, schedule(d), compile_derivative(d, functions=functions).source, drawing, numbers, title))
+    return Solution(document, d, report)
+
+
+def draw(what: Graph | Node | Derivation | Derivative, kind: str = "both", *, wrt: Wrt = None, of: str | Node | None = None, title: str = "") -> Picture:
+    """The picture of a graph (its forward pass), or of a derivation with its backward pass. kind: "forward", "backward", "both"."""
+    if isinstance(what, Derivation):
+        return Picture(diagram(what, kind, title))
+    if isinstance(what, Derivative):
+        return Picture(diagram(differentiate(what.graph, [what.variable], what.output), kind, title))
+    return Picture(diagram(differentiate(what, wrt, of), kind, title))
