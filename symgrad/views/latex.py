@@ -1,0 +1,146 @@
+r"""Expressions and lines of the notation come in, as syntax trees or as text; LaTeX goes out in which no product is ambiguous.
+
+Matrix products stand side by side, elementwise ones take \odot and \oslash, quotients by scalars are fractions, and a dot separates
+factors that could be read as a mixed number or as the application of a function.
+"""
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from symgrad.errors import InputError
+from symgrad.notation.parse import parse
+from symgrad.notation.statements import Claim, Const, Declaration, Definition, Family, Function, Op, Output, Size, Statement, Type
+from symgrad.notation.syntax import Affine, AffineTerm, Expression, Place
+from symgrad.views.names import function_symbol, index_name, indices_tex, name_symbol
+from symgrad.views.typeset import Piece, Typesetter
+
+__all__ = ["latex", "latex_parts", "latex_text"]
+
+_NOWHERE = Place(1, 1, 2)
+_FACTS = {"psd": "positive semidefinite", "spd": "symmetric positive definite", "lower": "lower triangular", "upper": "upper triangular",
+          "onehot": "one-hot"}
+
+
+def latex(tree: Expression | Statement | Claim, names: Mapping[str, str] | None = None, *, left: str | None = None,
+          scalars: Collection[str] = ()) -> str:
+    r"""The LaTeX of an expression or of one line of a network, without delimiters.
+
+    Args:
+        tree: what the parser gave: an expression, a declaration, a definition, a claim.
+        names: the LaTeX of names and functions where the user chose it; `views.names.labels` reads them off a network.
+        left: what to print on the left of a definition or claim, instead of its name: `\left[\frac{\partial L}{\partial W}\right]_{dk}`.
+        scalars: names known to be scalars; an elementwise quotient by one of them is a fraction.
+
+    Raises:
+        InputError: a label that is no formula.
+
+    >>> from symgrad.notation.parse import parse_expression
+    >>> print(latex(parse_expression("W1' * x[n] + b1"), {"W1": "W^{(1)}"}))
+    {W^{(1)}}^{\top}\,x_{n} + b_{1}
+    """
+    if isinstance(tree, Expression):
+        return Typesetter(names, scalars).piece(tree).tex
+    return _line(tree, names, left, scalars)
+
+
+def latex_parts(expression: Expression, names: Mapping[str, str] | None = None, *, scalars: Collection[str] = ()) -> tuple[str, ...]:
+    """The terms of a sum, or the factors of a product, each with its sign in front: a line may be broken between them.
+
+    Arguments and errors as for `latex`. Anything else is one part.
+    """
+    return _piece(expression, names, scalars).parts
+
+
+def latex_text(text: str, names: Mapping[str, str] | None = None, functions: Collection[str] = (), *, left: str | None = None,
+               scalars: Collection[str] = ()) -> str:
+    """The LaTeX of notation text; several lines become one `aligned` block.
+
+    Args:
+        text: an expression, a `D[...] =` line, or lines as in a network.
+        functions: functions and ops declared elsewhere.
+
+    `left` takes the place of the left side of the last line; other arguments and errors as for `latex`.
+
+    Raises:
+        NotationError: the text does not parse.
+    """
+    network = parse(text, limits=None, functions=functions)
+    lines = [*network.statements, *network.claims]
+    shown = [latex(line, names, left=left if line is lines[-1] else None, scalars=scalars) for line in lines]
+    if len(shown) == 1:
+        return shown[0]
+    rows = [line.replace(" = ", " &= ", 1) if " = " in line and not isinstance(of, Output) else f"& {line}"
+            for of, line in zip(lines, shown, strict=True)]
+    return r"\begin{aligned} " + r" \\ ".join(rows) + r" \end{aligned}"
+
+
+def _piece(expression: Expression, names: Mapping[str, str] | None, scalars: Collection[str]) -> Piece:
+    return Typesetter(names, scalars).piece(expression)
+
+
+def _line(tree: Statement | Claim, names: Mapping[str, str] | None, left: str | None, scalars: Collection[str]) -> str:
+    match tree:
+        case Definition():
+            return f"{left or _left(tree, names)} = {_piece(tree.value, names, scalars).tex}"
+        case Claim():
+            return f"{left or _piece(tree.target, names, scalars).tex} = {_piece(tree.value, names, scalars).tex}"
+        case Output():
+            return _piece(tree.value, names, scalars).tex
+        case Const():
+            return f"{name_symbol(tree.name, names).tex} = {_piece(tree.value, names, scalars).tex}"
+        case Declaration():
+            return _declaration(tree, names)
+        case Family():
+            return f"{index_name(tree.name)} = {tree.first}, \\dots, {_size(tree.last, names)}"
+        case Size():
+            return name_symbol(tree.name, names).tex + (r" \in \mathbb{N}" if tree.value is None else f" = {tree.value}")
+        case Function():
+            return _function(tree, names)
+        case Op():
+            return _op(tree)
+    raise InputError(f"{type(tree).__name__} has no LaTeX form: give an expression or a line of a network")
+
+
+def _left(definition: Definition, names: Mapping[str, str] | None) -> str:
+    symbol = name_symbol(definition.name, names)
+    return (symbol.indexed(indices_tex(definition.indices)) if definition.indices else symbol).tex
+
+
+def _size(size: int | str, names: Mapping[str, str] | None) -> str:
+    return str(size) if isinstance(size, int) else name_symbol(size, names).tex
+
+
+def _declaration(tree: Declaration, names: Mapping[str, str] | None) -> str:
+    symbol = name_symbol(tree.name, names)
+    if tree.indices:
+        symbol = symbol.indexed(indices_tex([Affine(0, (AffineTerm(1, (i,)),), _NOWHERE) for i in tree.indices]))
+    facts = ", ".join(_FACTS.get(fact, fact) for fact in tree.facts)
+    return symbol.tex + _space(tree.type, names) + (f"\\text{{ ({facts})}}" if facts else "")
+
+
+def _space(kind: Type, names: Mapping[str, str] | None) -> str:
+    sizes = [_size(size, names) for size in kind.sizes]
+    if kind.kind == "label":
+        return r" \in \{1, \dots, " + sizes[0] + r"\}" if sizes else r" \in \{1, 2, \dots\}"
+    if kind.kind == "scalar":
+        return r" \in \mathbb{R}"
+    return r" \in \mathbb{R}^{" + r" \times ".join(sizes) + "}" if sizes else f"\\text{{ a {kind.kind}}}"
+
+
+def _function(tree: Function, names: Mapping[str, str] | None) -> str:
+    head = function_symbol(tree.name, names).tex
+    if tree.bound is not None:
+        return f"{head} = {function_symbol(tree.bound).tex}"
+    if tree.parameters is None:
+        return head + r" : \mathbb{R} \to \mathbb{R}"
+    return f"{head}({', '.join(name_symbol(p).tex for p in tree.parameters)}) \\in \\mathbb{{R}}"
+
+
+def _op(tree: Op) -> str:
+    """The names of an op's line are its own: labels do not reach them."""
+    arguments = ", ".join(name_symbol(p).tex for p in tree.parameters)
+    head = f"{function_symbol(tree.name).tex}({arguments})"
+    if tree.equation.indices:
+        head += f"_{{{indices_tex(tree.equation.indices)}}}"
+    lines = [latex(tree.equation, left=head), *map(latex, tree.where)]
+    return r",\quad ".join(lines)
