@@ -16,14 +16,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 __all__ = [
     "Expr", "Index", "ONE", "ZERO", "affine", "affine_parts", "canonical", "children", "factored", "free", "has_delta", "index_names", "is_affine",
     "number", "rebuild", "references", "scoped", "substitute", "transform", "walk",
 ]
 
-Expr: TypeAlias = tuple  # type: ignore[type-arg]  # recursive tuples; the tags above are the type
+Expr: TypeAlias = tuple[Any, ...]
 Index: TypeAlias = Hashable
 
 ZERO: Expr = ("n", Fraction(0))

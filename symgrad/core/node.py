@@ -1,8 +1,10 @@
 """Nodes: ops applied to nodes, interned, so that equal subexpressions are one node."""
 from __future__ import annotations
 
+import gc
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
@@ -12,7 +14,7 @@ from symgrad.core.op import Derived, Op, make_op
 from symgrad.core.shape import Shape, Size, shape_text
 from symgrad.errors import ShapeError
 
-__all__ = ["NUMBER", "SIZE", "VARIABLE", "Node", "Variable", "apply", "number_node", "operators", "size_node", "topological", "variable"]
+__all__ = ["NUMBER", "SIZE", "VARIABLE", "Node", "Variable", "apply", "assemble", "growing", "number_node", "operators", "size_node", "topological", "variable"]
 
 VARIABLE = make_op("variable", (), (), eq.ZERO)
 NUMBER = make_op("number", (), (), eq.ONE)
@@ -147,6 +149,18 @@ def assemble(derived: Derived, pick: Callable[[int | str], Node], shape: Shape |
             return apply(s[0], *[source(x) for x in s[1]])
         return pick(s)  # type: ignore[arg-type]  # what is no tuple is a plain source
     return apply(derived.op, *[source(s) for s in derived.sources], shape=shape)
+
+
+@contextmanager
+def growing() -> Iterator[None]:
+    """Pause the cyclic garbage collector while nodes are only added: it would walk them all again and again and find nothing."""
+    paused = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if paused:
+            gc.enable()
 
 
 def topological(outputs: Iterable[Node]) -> list[Node]:

@@ -33,6 +33,8 @@ def substituted(op: Op, position: int, operands: tuple[Node, ...], shape: Shape)
     Each term that still holds deltas is those deltas times one node.
     """
     inner = operands[position]
+    if op.body is None:                                    # no equation to put the deltas into
+        return [apply(op, *operands, shape=shape)]
     try:
         whole = compose(op, position, inner.op)
     except UnsupportedError:

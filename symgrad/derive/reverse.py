@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from symgrad.core import equation as eq
 from symgrad.core.differentiation import pullback
-from symgrad.core.node import NUMBER, Node, assemble, number_node, topological
+from symgrad.core.node import NUMBER, Node, assemble, growing, number_node, topological
 from symgrad.core.op import Derived, Op, make_op
 from symgrad.core.shape import Shape
 from symgrad.derive.cotangent import gather, seed, substituted, total
@@ -67,6 +67,11 @@ def reverse(output: Node, wrt: Sequence[Node], cotangent: Node | None = None) ->
     A scalar output gives gradients of the variables' shapes; another one the Jacobian, axes of the output first. With a `cotangent` (of
     the output's shape) the result is the vector-Jacobian product, of the variables' shapes.
     """
+    with growing():
+        return _swept(output, wrt, cotangent)
+
+
+def _swept(output: Node, wrt: Sequence[Node], cotangent: Node | None) -> Reverse:
     axes = output.rank if cotangent is None else 0
     lead = output.shape[:axes]
     start = cotangent if cotangent is not None else seed(output.shape) if axes else number_node(1)
