@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from symgrad.ops.array_kernels import ARRAY_KERNELS
+
 __all__ = ["FUNCTIONS", "KERNELS", "STRUCTURED", "Array", "Kernel"]
 
 Array = NDArray[np.floating]
@@ -87,5 +89,6 @@ def _adjugate(x: Array) -> Array:
 
 STRUCTURED: Mapping[str, Function] = {
     "inv": np.linalg.inv, "det": np.linalg.det, "logdet": lambda x: np.linalg.slogdet(x)[1], "adj": _adjugate, "pinv": np.linalg.pinv,
+    **ARRAY_KERNELS,
 }
-"""structured op -> function of a stack of matrices."""
+"""structured op -> function of arrays; matrix functions take a stack of matrices."""

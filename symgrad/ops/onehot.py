@@ -1,0 +1,22 @@
+"""Labels 1..K come in; vectors with a single one at the label go out."""
+from __future__ import annotations
+
+from symgrad.core.node import Node, apply
+from symgrad.core.op import Derived, structured_op
+from symgrad.core.shape import Size
+from symgrad.ops.arithmetic import filled
+
+__all__ = ["onehot"]
+
+
+def _flat(_: int) -> Derived | None:
+    """A label is a whole number: there is nothing to derive by."""
+    return None
+
+
+_ONEHOT = structured_op("onehot", [(), ("k",)], ("k",), _flat)  # type: ignore[arg-type]  # None: no derivative
+
+
+def onehot(label: Node, classes: Size) -> Node:
+    """(...,) -> (..., classes): ones of that many classes lend the size."""
+    return apply(_ONEHOT.lift([tuple(range(label.rank)), ()]), label, filled("ones", (classes,)))

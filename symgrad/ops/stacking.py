@@ -1,0 +1,63 @@
+"""Steps joined along a new axis, and axes merged into one and split again: what rearranges entries without arithmetic."""
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from symgrad.core.node import Node, apply
+from symgrad.core.op import Derived, Op, make_op, structured_op
+from symgrad.core.shape import Size, size_expression
+
+__all__ = ["MERGE", "SPLIT", "STACK", "merge", "plain_size", "split", "stack"]
+
+STACK, MERGE, SPLIT = "stack", "merge", "split"
+
+
+@functools.cache
+def _stack_op(count: int, rank: int) -> Op:
+    axes = tuple(f"x{k}" for k in range(rank))
+    return structured_op(STACK, [axes] * count, (*axes, "t"), lambda k: Derived(_step_op(rank, k), ("C",)))
+
+
+@functools.cache
+def _step_op(rank: int, step: int) -> Op:
+    axes = tuple(f"o{k}" for k in range(rank))
+    return make_op("slice", (rank + 1,), axes, ("r", 0, (*axes, ("a", step, ()))))
+
+
+def stack(nodes: Sequence[Node]) -> Node:
+    """Nodes of one shape along a new last axis. Raises ShapeError."""
+    return apply(_stack_op(len(nodes), nodes[0].rank), *nodes, shape=(*nodes[0].shape, len(nodes)))
+
+
+def _merge_rule(_: int) -> Derived:
+    """The cotangent split again; the operand lends its sizes."""
+    return Derived(_SPLIT, ("C", 0))
+
+
+def _split_rule(operand: int) -> Derived | None:
+    return Derived(_MERGE, ("C",)) if operand == 0 else None
+
+
+_MERGE = structured_op(MERGE, [("x", "y")], ("z",), _merge_rule)
+_SPLIT = structured_op(SPLIT, [("z",), ("x", "y")], ("x", "y"), _split_rule)  # type: ignore[arg-type]  # None: it gives sizes only
+
+
+def merge(node: Node) -> Node:
+    """(..., m, n) -> (..., m*n): the last two axes as one, the last running fastest."""
+    *lead, m, n = node.shape
+    op = _MERGE.lift([tuple(range(len(lead)))])
+    return apply(op, node, shape=(*lead, plain_size(size_expression(m) * size_expression(n))))
+
+
+def split(node: Node, like: Node) -> Node:
+    """(..., m*n) -> (..., m, n) with the sizes of `like` (m, n), of which nothing but the shape matters."""
+    lead = node.shape[:-1]
+    op = _SPLIT.lift([tuple(range(len(lead))), ()])
+    return apply(op, node, like, shape=(*lead, *like.shape))
+
+
+def plain_size(size: Size) -> Size:
+    """A size expression as a number or name where it is one."""
+    e = size_expression(size)
+    return int(e) if e.is_Integer else e.name if e.is_Symbol else e
