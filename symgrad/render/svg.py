@@ -1,0 +1,202 @@
+"""A diagram in; one self-contained SVG out, its mathematics as outlines, so that it looks the same wherever it is shown."""
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+from typing import get_args
+
+from symgrad.errors import InputError
+from symgrad.explain.diagram import BoxKind, Diagram
+from symgrad.render.curves import arrow
+from symgrad.render.figure import Face, Figure, Route, figure, title_lines
+from symgrad.render.geometry import Curve, Frame, Point, Rect, Size
+from symgrad.render.glyphs import Drawing, Glyph, words
+from symgrad.render.theme import Theme, style_sheet
+
+__all__ = ["to_svg"]
+
+_MARGIN, _TITLE, _LEGEND, _NARROWEST = 10.0, 16.0, 11.0, 320.0
+_SAMPLE = Size(26, 16)
+_WORDS: dict[str, str] = {
+    "data": "data", "param": "parameter", "const": "constant", "op": "operation", "output": "output", "gradient": "gradient",
+    "forward": "value", "backward": "derivative",
+}
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def to_svg(diagram: Diagram, *, theme: Theme = "light", prefix: str = "g") -> str:
+    """The picture as SVG text, the same for the same diagram and engine.
+
+    Args:
+        diagram: what is drawn.
+        theme: "light", "dark", or "auto" for what the reader's system prefers.
+        prefix: begins every id and scopes the style, so that pictures with different prefixes can share a page.
+
+    Raises:
+        InputError: unknown theme, a prefix that is no XML name, or an engine asked for by SYMGRAD_ENGINE that gives no layout.
+    """
+    if theme not in get_args(Theme):
+        raise InputError(f"the theme of a picture is one of {', '.join(get_args(Theme))}, not {theme!r}")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", prefix):
+        raise InputError(f"a prefix begins with a letter and holds letters, digits and -, not {prefix!r}")
+    return _Writer(figure(diagram), prefix).picture(theme)
+
+
+class _Writer:
+    """Writes one picture; it numbers the glyphs in the order of their first use."""
+
+    def __init__(self, drawn: Figure, prefix: str) -> None:
+        self.figure, self.prefix = drawn, prefix
+        self.names = {box.id: box.text for box in drawn.diagram.boxes}
+        self.glyphs: dict[str, int] = {}
+
+    def picture(self, theme: Theme) -> str:
+        drawn = self.figure
+        width = max(drawn.layout.size.width, _NARROWEST)
+        title = title_lines(drawn.diagram.title, width, _TITLE)
+        top = _MARGIN + sum(line.size.height + 4 for line in title) + (8 if title else 0)
+        left = _MARGIN + (width - drawn.layout.size.width) / 2
+        bottom = top + drawn.layout.size.height
+        legend, height = self.legend(width, bottom + 14) if drawn.diagram.legend else ("", 0)
+        total = Size(width + 2 * _MARGIN, bottom + (14 + height if height else 0) + _MARGIN)
+        body = "".join((
+            self.title(title, width), f'<g transform="translate({_at(left)} {_at(top)})">\n',
+            *(self.frame(frame, label, name) for frame, (name, label) in zip(drawn.layout.frames, drawn.groups, strict=True) if frame),
+            *map(self.route, drawn.routes),
+            *(self.box(number, face, rect) for number, (face, rect) in enumerate(zip(drawn.faces, drawn.layout.boxes, strict=True))),
+            "</g>\n", legend))
+        outlines = "".join(f'<path id="{self.prefix}-{number}" d="{outline}"/>' for outline, number in self.glyphs.items())
+        name = _escaped(drawn.diagram.title.strip() or "a diagram")
+        wide, high = _at(total.width), _at(total.height)
+        size = f'width="{wide}" height="{high}"'
+        return (f'<svg xmlns="http://www.w3.org/2000/svg" class="{self.prefix}" {size} viewBox="0 0 {wide} {high}" role="img" '
+                f'aria-label="{name}">\n<style>{style_sheet(theme, self.prefix)}</style>\n<defs>{outlines}</defs>\n'
+                f'<rect class="paper" {size}/>\n{body}</svg>\n')
+
+    def title(self, lines: Sequence[Drawing], width: float) -> str:
+        written, top = "", _MARGIN
+        for line in lines:
+            written += self.drawing(line, Point(_MARGIN + (width - line.size.width) / 2, top), "ink title")
+            top += line.size.height + 4
+        return written
+
+    def drawing(self, drawing: Drawing, corner: Point, style: str) -> str:
+        """The marks with their upper left corner at a point."""
+        marks = []
+        for mark in drawing.marks:
+            colour = f' fill="{mark.colour}"' if mark.colour else ""
+            if isinstance(mark, Glyph):
+                number = self.glyphs.setdefault(mark.outline, len(self.glyphs))
+                scale = "" if abs(mark.scale - 1) < 1e-4 else f" scale({mark.scale:.4g})"
+                place = f"translate({_at(mark.x, 2)} {_at(mark.y, 2)}){scale}"
+                marks.append(f'<use href="#{self.prefix}-{number}" transform="{place}"{colour}/>')
+            elif mark.stroke:
+                marks.append(f'<path d="{_ring(mark.rect, mark.stroke)}" fill-rule="evenodd"{colour}/>')
+            else:
+                marks.append(f"<rect {_sides(mark.rect, 2)}{colour}/>")
+        return f'<g class="{style}" transform="translate({_at(corner.x, 2)} {_at(corner.y, 2)})">{"".join(marks)}</g>\n' if marks else ""
+
+    def frame(self, frame: Frame, label: Drawing, name: str) -> str:
+        return (f'<g class="group"><title>{_escaped(name)}</title><rect class="frame" {_sides(frame.outline)} rx="9"/>'
+                f'{self.drawing(label, Point(frame.label.left, frame.label.top), "small")}</g>\n')
+
+    def route(self, route: Route) -> str:
+        written = route.arrow.tooltip or (f"{self.names[route.arrow.tail]} → {self.names[route.arrow.head]}"
+                                          + (f": {route.arrow.tex}" if route.arrow.tex.strip() else ""))
+        label = self.drawing(route.label, Point(route.room.left, route.room.top), "label") if route.label and route.room else ""
+        return (f'<g class="arrow {route.arrow.kind}" id="{self.prefix}-a{route.number}"><title>{_escaped(written)}</title>\n'
+                f"{_arrow(route.curve)}{label}</g>\n")
+
+    def box(self, number: int, face: Face, rect: Rect) -> str:
+        box = face.box
+        tooltip = box.tooltip or " ".join(filter(None, (box.text, f"({box.shape_text})" if box.shape_text.strip() else "")))
+        height = face.name.size.height + (face.shape.size.height + 3 if face.shape else 0)
+        x, y = rect.centre.x, rect.centre.y - height / 2
+        name = self.drawing(face.name, Point(x - face.name.size.width / 2, y), "ink")
+        shape = ""
+        if face.shape:
+            shape = self.drawing(face.shape, Point(x - face.shape.size.width / 2, y + height - face.shape.size.height), "small")
+        return (f'<g class="box {box.kind}" id="{self.prefix}-b{number}" data-id="{_escaped(box.id)}" role="img" '
+                f'aria-label="{_escaped(box.tex)}"><title>{_escaped(tooltip)}</title>{_form(box.kind, rect)}\n{name}{shape}</g>\n')
+
+    def legend(self, width: float, top: float) -> tuple[str, float]:
+        """Samples of what occurs, in rows of at most that width, and their height; nothing if only one kind of thing occurs."""
+        diagram = self.figure.diagram
+        used: set[str] = {box.kind for box in diagram.boxes}
+        used.update(arrow.kind for arrow in diagram.arrows)
+        kinds = [kind for kind in _WORDS if kind in used]
+        if len(kinds) < 3:
+            return "", 0
+        rows: list[list[tuple[str, Drawing]]] = [[]]
+        left = 0.0
+        for kind in kinds:
+            word = words(_WORDS[kind], _LEGEND)
+            if rows[-1] and left + _SAMPLE.width + 6 + word.size.width > width:
+                rows.append([])
+                left = 0
+            rows[-1].append((kind, word))
+            left += _SAMPLE.width + 6 + word.size.width + 18
+        written = '<g class="legend">\n'
+        for row, entries in enumerate(rows):
+            long = sum(_SAMPLE.width + 6 + word.size.width + 18 for _, word in entries) - 18
+            x, middle = _MARGIN + (width - long) / 2, top + 22 * row + 9
+            for kind, word in entries:
+                written += f'<g class="{kind}">{_sample(kind, x, middle)}</g>\n'
+                written += self.drawing(word, Point(x + _SAMPLE.width + 6, middle - word.size.height / 2), "small")
+                x += _SAMPLE.width + 6 + word.size.width + 18
+        return written + "</g>\n", 22 * len(rows) - 4
+
+
+def _sample(kind: str, x: float, middle: float) -> str:
+    if kind in get_args(BoxKind):
+        return _form(kind, Rect(x, middle - _SAMPLE.height / 2, x + _SAMPLE.width, middle + _SAMPLE.height / 2))
+    start, end = Point(x - 2, middle), Point(x + _SAMPLE.width, middle)
+    start, end = (start, end) if kind == "forward" else (end, start)
+    return _arrow((start, start, end, end))
+
+
+def _form(kind: str, rect: Rect) -> str:
+    """The outline of a box; each kind can be told by its form alone."""
+    if kind == "data":
+        return f'<rect class="form" {_sides(rect)} rx="{_at(min(rect.size.height / 2, 15))}"/>'
+    if kind == "param":
+        return f'<rect class="form" {_sides(rect)} rx="4"/><rect class="form" {_sides(rect.grown(-3))} rx="2"/>'
+    if kind == "output":
+        cut = min(9.0, rect.size.height / 3)
+        left, top, right, bottom = rect
+        corners = [(left + cut, top), (right - cut, top), (right, top + cut), (right, bottom - cut),
+                   (right - cut, bottom), (left + cut, bottom), (left, bottom - cut), (left, top + cut)]
+        return f'<path class="form" d="M{"L".join(_pair(Point(*corner)) for corner in corners)}Z"/>'
+    return f'<rect class="form" {_sides(rect)} rx="3"/>'
+
+
+def _arrow(curve: Curve) -> str:
+    line, tip = arrow(curve)
+    return f'<path class="line" d="M{_pair(line[0])}C{_pairs(line[1:])}"/><path class="tip" d="M{"L".join(map(_pair, tip))}Z"/>\n'
+
+
+def _ring(rect: Rect, stroke: float) -> str:
+    return "".join(f"M{_at(r.left, 2)} {_at(r.top, 2)}H{_at(r.right, 2)}V{_at(r.bottom, 2)}H{_at(r.left, 2)}Z"
+                   for r in (rect.grown(stroke / 2), rect.grown(-stroke / 2)))
+
+
+def _sides(rect: Rect, digits: int = 1) -> str:
+    return (f'x="{_at(rect.left, digits)}" y="{_at(rect.top, digits)}" width="{_at(rect.size.width, digits)}" '
+            f'height="{_at(rect.size.height, digits)}"')
+
+
+def _pair(point: Point) -> str:
+    return f"{_at(point.x)},{_at(point.y)}"
+
+
+def _pairs(points: Iterable[Point]) -> str:
+    return " ".join(map(_pair, points))
+
+
+def _at(number: float, digits: int = 1) -> str:
+    return f"{round(number, digits) + 0.0:.{digits}f}".rstrip("0").rstrip(".")
+
+
+def _escaped(text: str) -> str:
+    return html.escape(_UNPRINTABLE.sub("\ufffd", text))
