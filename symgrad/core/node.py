@@ -120,6 +120,8 @@ def apply(op: Op, *operands: Node, shape: Shape | None = None) -> Node:
 
     Raises ShapeError naming the op, its operands and their shapes where sizes do not fit.
     """
+    if not operands and op.body is not None and op.body[0] == "n" and not op.out:
+        return number_node(op.body[1])                     # a slope that is constant
     if op.where and len(operands) == op.arity:             # intermediates are nodes of their own, kept by the forward pass
         for n in range(len(op.where)):
             line = op.line_op(n)
