@@ -1,4 +1,5 @@
 """Syntax trees of the notation come in; graphs of nodes go out, for networks, fragments and claims."""
+
 from __future__ import annotations
 
 from symgrad.network.build import parse

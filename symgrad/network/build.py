@@ -1,4 +1,5 @@
 """Text in the notation comes in; the graph of nodes that it describes goes out, or an error with line and caret."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,8 +23,16 @@ T = TypeVar("T")
 Facts = Mapping[str, str | Iterable[str]]
 
 
-def parse(text: str, *, vars: Mapping[str, Sequence[int | str]] | None = None, facts: Facts | None = None,
-          functions: Iterable[UnknownFunction] | None = None, ops: Iterable[UserOp | Op] = (), limits: Limits | None = DEFAULT, file: str = "") -> Graph:
+def parse(
+    text: str,
+    *,
+    vars: Mapping[str, Sequence[int | str]] | None = None,
+    facts: Facts | None = None,
+    functions: Iterable[UnknownFunction] | None = None,
+    ops: Iterable[UserOp | Op] = (),
+    limits: Limits | None = DEFAULT,
+    file: str = "",
+) -> Graph:
     """The graph of a network, or of an expression whose variables `vars` declares.
 
     Args:
@@ -59,14 +68,29 @@ def _built(text: str, tables: Tables, shapes: Mapping[str, Sequence[int | str]],
     for s in network.statements:
         reader.take(s)
     reader.recurrences.finish()
+    tables.sources.update(_sources(network, text))
     output = reader.last
     if output is None:
         place = network.statements[-1].place if network.statements else network.claims[0].place
         raise Fault("nothing is computed: add a definition such as loss = ..., or an expression on the last line", place)
-    bare = isinstance(network.statements[-1], lines.Output) or (isinstance(network.statements[-1], lines.Definition)
-                                                               and network.statements[-1].sums_free)
+    bare = isinstance(network.statements[-1], lines.Output) or (
+        isinstance(network.statements[-1], lines.Definition) and network.statements[-1].sums_free
+    )
     node = tables.names["loss"].node if not bare and "loss" in tables.names else output.node
     return tables.graph(node, text)
+
+
+def _sources(network: lines.Network, text: str) -> dict[str, str]:
+    """The lines of the definitions as they were written, without comments."""
+    written = normalize(text)[1].split("\n")
+    starts = [*sorted({s.place.line for s in (*network.statements, *network.claims)}), len(written) + 1]
+    found = {}
+    for s in network.statements:
+        if isinstance(s, lines.Definition):
+            end = next(line for line in starts if line > s.place.line)
+            pieces = [" ".join(line.partition("#")[0].split()) for line in written[s.place.line - 1 : end - 1]]
+            found[s.name] = " ".join(p for p in pieces if p and p != "claims")
+    return found
 
 
 def _declare(reader: Lines, shapes: Mapping[str, Sequence[int | str]], facts: Facts) -> None:

@@ -1,4 +1,5 @@
 """A call and the values of its arguments come in; the value of the call goes out. One row a word."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -91,6 +92,7 @@ def _rows(name: str) -> Handler:
         if not v.rank:
             raise c.fail(f"{name} is over the last axis; {c.text(0)} has none")
         return reduced(name, replace(v, split=None), v.core[-1:], c.axes)
+
     return handler
 
 
@@ -130,7 +132,8 @@ ROWS: dict[str, Row] = {
     **{w: _row("z", _rows(w)) for w in ("softmax", "log_softmax", "logsumexp")},
     **{w: Row(n, n, f) for w, (n, f) in linear_algebra.ROWS.items()},
     **{w: Row(least, most, f, options) for w, (least, most, options, f) in library.ROWS.items()},
-    "onehot": Row(2, 2, _onehot), "pad": _row("x", _pad),
+    "onehot": Row(2, 2, _onehot),
+    "pad": _row("x", _pad),
     "grad": _row("a b", lambda c: derivatives.grad(c.arguments[0], c.arguments[1], c.axes)),
     "jac": _row("a b", lambda c: derivatives.jac(c.arguments[0], c.arguments[1], c.axes)),
 }
@@ -153,10 +156,14 @@ def value(c: Call) -> Value:
     if not row.least <= count <= row.most:
         takes = str(row.least) if row.least == row.most else f"{row.least} to {row.most}"
         raise c.fail(f"{word} takes {takes} argument{'s' if takes != '1' else ''}, found {count}")
-    for k in c.e.keywords:
-        if k.name not in row.keywords:
-            raise Fault(f"{word} has no argument {k.name}" + (f"; it has {', '.join(row.keywords)}" if row.keywords else "")
-                        + nearest(k.name, row.keywords), k.place)
+    for keyword in c.e.keywords:
+        if keyword.name not in row.keywords:
+            raise Fault(
+                f"{word} has no argument {keyword.name}"
+                + (f"; it has {', '.join(row.keywords)}" if row.keywords else "")
+                + nearest(keyword.name, row.keywords),
+                keyword.place,
+            )
     for k, v in enumerate(c.arguments):
         if v.fits and word not in ELEMENTWISE:
             raise c.fail(f"the size of {shown(c.e.arguments[k])} follows from nothing here: write ones(n)")

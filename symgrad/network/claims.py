@@ -1,4 +1,5 @@
 """A claim of a derivation and the graph it is about come in; the nodes of its two sides go out, with equal axes in front."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

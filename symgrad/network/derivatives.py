@@ -1,4 +1,5 @@
 """Derivatives inside expressions: `g'(z)`, `partial(l, 1)(...)`, `grad(loss, W)`, `jac(h, z)`."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -36,8 +37,13 @@ def of_function(e: Derivative | Partial, arguments: Sequence[Value], tables: Tab
     if name not in ELEMENTWISE or len(arguments) != 1:
         raise Fault(f"{shown(e)}: the prime is for functions of one number, such as tanh'(z); write grad({name}(...), z)", e.place)
     node, letters = axes.raw(replace(arguments[0], coefficient=arguments[0].coefficient))
-    return replace(axes.of(_slope(name, node, len(order)), letters), lead=arguments[0].lead, core=arguments[0].core, lying=arguments[0].lying,
-                   family=arguments[0].family)
+    return replace(
+        axes.of(_slope(name, node, len(order)), letters),
+        lead=arguments[0].lead,
+        core=arguments[0].core,
+        lying=arguments[0].lying,
+        family=arguments[0].family,
+    )
 
 
 def _slope(name: str, node: Node, order: int) -> Node:

@@ -1,4 +1,5 @@
 """An expression of the notation and what its names mean come in; its value goes out. An explicit stack walks the tree: sums may be long."""
+
 from __future__ import annotations
 
 from collections.abc import Collection, Generator
@@ -23,8 +24,8 @@ from symgrad.notation.syntax import Binary, Delta, Derivative, Expression, Index
 __all__ = ["Reader"]
 
 Work = Generator[tuple[Expression, Scope], Value, Value]
-UNVALUED = {"ones", "zeros", "eye"}                        # their arguments are sizes
-SIZED = {"onehot"}                                         # so is their last argument
+UNVALUED = {"ones", "zeros", "eye"}  # their arguments are sizes
+SIZED = {"onehot"}  # so is their last argument
 
 
 @dataclass
@@ -114,7 +115,12 @@ class Reader:
 
     def indexed(self, e: Index, scope: Scope) -> Work:
         """An array at indices."""
-        if isinstance(e.operand, Name) and e.operand.name not in self.tables.names and len(e.indices) == 1 and e.operand.name in self.tables.ranges:
+        if (
+            isinstance(e.operand, Name)
+            and e.operand.name not in self.tables.names
+            and len(e.indices) == 1
+            and e.operand.name in self.tables.ranges
+        ):
             raise Fault(f"{e.operand.name} is an index and has no components", e.operand.place)
         entry = self.tables.names.get(e.operand.name) if isinstance(e.operand, Name) else None
         if entry is not None and entry.steps and len(e.indices) > entry.step_axis:
@@ -122,7 +128,9 @@ class Reader:
             found = step_at(entry, positions, e, self.axes)
             if found is not None:
                 node, positions = found
-                family = entry.family if node.rank == entry.node.rank else entry.family[:entry.step_axis] + entry.family[entry.step_axis + 1:]
+                family = (
+                    entry.family if node.rank == entry.node.rank else entry.family[: entry.step_axis] + entry.family[entry.step_axis + 1 :]
+                )
                 value = self.axes.of(node, family=family)
                 return at(value, positions, e, self.axes) if positions else value
             return at(self.entry(entry, entry.node, e.operand), positions, e, self.axes)

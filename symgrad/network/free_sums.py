@@ -2,6 +2,7 @@
 
 A term is what stands between `+` and `-`, inside brackets too: the sum is put around the smallest term that holds all its index's places.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
@@ -16,7 +17,7 @@ __all__ = ["summed"]
 def summed(e: Expression, bound: Collection[str], is_index: Callable[[str], bool]) -> Expression:
     """The expression with its free indices summed; `bound` are those of the left side, `is_index` tells sizes apart."""
     free: dict[int, dict[str, None]] = {}
-    for x in walk(e):                                      # operands first
+    for x in walk(e):  # operands first
         names = dict.fromkeys(n for o in operands(x) for n in free[id(o)])
         if isinstance(x, Index | Delta):
             indices = x.indices if isinstance(x, Index) else (x.left, x.right)
@@ -55,7 +56,8 @@ def _term(e: Expression, names: tuple[str, ...], free: Callable[[Expression], Co
 
 def _sums_inside(e: Expression) -> list[Expression]:
     """The outermost sums strictly inside a term."""
-    found, waiting = [], list(operands(e))
+    found: list[Expression] = []
+    waiting = list(operands(e))
     while waiting:
         x = waiting.pop()
         if isinstance(x, Binary) and x.operator in ("+", "-"):
@@ -93,6 +95,6 @@ def _exchanged(e: Expression, old: Expression, new: Expression) -> Expression:
         case Derivative() | Partial():
             return replace(e, arguments=parts)
         case syntax.Call():
-            return replace(e, arguments=parts[:len(e.arguments)])
+            return replace(e, arguments=parts[: len(e.arguments)])
         case _:
             return e

@@ -1,4 +1,5 @@
 """What stands in square brackets comes in with a value; the value at these indices goes out."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ __all__ = ["Position", "Scope", "at", "delta", "infer", "position", "step_at"]
 
 @dataclass(frozen=True)
 class Scope:
-    """What index names stand for: a letter, or in an unrolled recurrence a number. `opens`: a family's index binds itself when it is used."""
+    """What index names stand for: a letter, or in an unrolled recurrence a number. `opens`: a family's index binds itself when used."""
 
     table: Mapping[str, str | int] = field(default_factory=dict)
     opens: bool = False
@@ -49,7 +50,8 @@ class Position:
 
     def from_zero(self) -> eq.Index:
         """The index as equations have it, counted from 0."""
-        return eq.affine(self.constant + sum(self.terms.values()) - 1, dict(self.terms))
+        terms: dict[eq.Index, int] = dict(self.terms.items())
+        return eq.affine(self.constant + sum(self.terms.values()) - 1, terms)
 
 
 def position(index: Affine, scope: Scope, tables: Tables, axes: Axes) -> Position:
@@ -62,7 +64,9 @@ def position(index: Affine, scope: Scope, tables: Tables, axes: Axes) -> Positio
             if isinstance(meaning, int):
                 coefficient *= meaning
             elif letter:
-                raise Fault(f"an index is a sum of terms such as 2*i, s*i or 1: {letter.partition('~')[0]} and {name} are both indices", index.place)
+                raise Fault(
+                    f"an index is a sum of terms such as 2*i, s*i or 1: {letter.partition('~')[0]} and {name} are both indices", index.place
+                )
             else:
                 letter = meaning
         if letter:
@@ -79,7 +83,9 @@ def _meaning(name: str, place: Place, scope: Scope, tables: Tables, axes: Axes) 
         return scope.opened[name]
     if name in tables.ranges:
         if not scope.opens:
-            raise Fault(f"the index {name} is bound by nothing here: put {name} on the left side, or sum over it, as in sum[{name}](...)", place)
+            raise Fault(
+                f"the index {name} is bound by nothing here: put {name} on the left side, or sum over it, as in sum[{name}](...)", place
+            )
         scope.opened[name] = axes.fresh(tables.ranges[name], name)
         return scope.opened[name]
     value = tables.sizes.get(name)
@@ -91,7 +97,10 @@ def _meaning(name: str, place: Place, scope: Scope, tables: Tables, axes: Axes) 
     if name in tables.size_names:
         raise Fault(f"{name} is a size without a number, so it cannot stand in an index: declare `size {name} = 3`", place)
     known = [*scope.table, *tables.ranges]
-    raise Fault(f"the index {name} is bound by nothing: sum over it, as in sum[{name}](...), or put it on the left side{nearest(name, known)}", place)
+    raise Fault(
+        f"the index {name} is bound by nothing: sum over it, as in sum[{name}](...), or put it on the left side{nearest(name, known)}",
+        place,
+    )
 
 
 def infer(expression: Expression, letters: Mapping[str, str], tables: Tables, axes: Axes) -> None:
@@ -146,8 +155,11 @@ def _wrong_count(value: Value, count: int, e: Index, axes: Axes) -> str:
     if not value.rank:
         return f"{what} is a scalar and has no components"
     family = f", or {len(value.family)} for one of its family" if value.family and len(value.family) < value.rank else ""
-    return f"{what} ({axes.shown(value)}) has {value.rank} axes, so it takes {value.rank} indices{family}; found {count}" if value.rank > 1 else \
-        f"{what} ({axes.shown(value)}) takes one index, found {count}"
+    return (
+        f"{what} ({axes.shown(value)}) has {value.rank} axes, so it takes {value.rank} indices{family}; found {count}"
+        if value.rank > 1
+        else f"{what} ({axes.shown(value)}) takes one index, found {count}"
+    )
 
 
 def _check_range(p: Position, size: Size, axes: Axes, text: str) -> None:
@@ -166,17 +178,22 @@ def _window(value: Value, odd: Mapping[str, Position], axes: Axes) -> Value:
     """The value with some core axes read at positions: one op whose equation has these indices."""
     node, letters = axes.raw(value)
     used = list(dict.fromkeys(x for a in letters for x in (odd[a].terms if a in odd else (a,))))
-    order = [x for x in used if x in value.lead] + [x for x in used if x not in value.lead and x not in value.core] + [x for x in value.core if x in used]
-    names = {x: f"o{n}" for n, x in enumerate(order)}
+    order = (
+        [x for x in used if x in value.lead]
+        + [x for x in used if x not in value.lead and x not in value.core]
+        + [x for x in value.core if x in used]
+    )
+    names: dict[eq.Index, eq.Index] = {x: f"o{n}" for n, x in enumerate(order)}
     index = tuple(eq.substitute(("r", 0, (odd[a].from_zero(),)), names)[2][0] if a in odd else names[a] for a in letters)
-    op = make_op("window" if any(p.terms for p in odd.values()) else "slice", (node.rank,), tuple(names.values()), ("r", 0, index))
+    kind = "window" if any(p.terms for p in odd.values()) else "slice"
+    op = make_op(kind, (node.rank,), tuple(f"o{n}" for n in range(len(order))), ("r", 0, index))
     made = apply(op, node, shape=tuple(map(axes.size, order)))
     lead = (*value.lead, *(x for x in order if x not in value.lead and x not in value.core))
     return replace(value, factors=((made, tuple(order)),), lead=lead, coefficient=number(1).coefficient, deltas=())
 
 
 def step_at(entry: Entry, positions: list[Position], e: Index, axes: Axes) -> tuple[Node, list[Position]] | None:
-    """An unrolled recurrence at a step, or at an index shifted by whole steps: the node to read, and the positions that are left to read at."""
+    """An unrolled recurrence at a step or a shifted index: the node to read, and the positions that are left to read at."""
     p = positions[entry.step_axis]
     name = shown(e)
     if not p.terms:
@@ -217,7 +234,7 @@ def delta(e: Delta, left: Position, right: Position, axes: Axes) -> Value:
     if not left.terms and not right.terms:
         return number(int(left.constant == right.constant))
     order = list(dict.fromkeys((*left.terms, *right.terms)))
-    names = {x: f"o{n}" for n, x in enumerate(order)}
+    names: dict[eq.Index, eq.Index] = {x: f"o{n}" for n, x in enumerate(order)}
     body = eq.substitute(("d", left.from_zero(), right.from_zero()), names)
-    node = apply(make_op("delta", (), tuple(names.values()), body), shape=tuple(map(axes.size, order)))
+    node = apply(make_op("delta", (), tuple(f"o{n}" for n in range(len(order))), body), shape=tuple(map(axes.size, order)))
     return Value(((node, tuple(order)),), lead=tuple(order))

@@ -1,4 +1,5 @@
 """Layers and losses by word: the values of their arguments come in, the value of the call goes out."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -160,11 +161,15 @@ def _attention(c: Call) -> Value:
         raise c.fail("the mask of attention is a matrix that is added to the scores")
     lead = _lead(given)
     if any(v.rank != 2 for v in given):
-        raise c.fail("attention takes matrices whose rows are positions; these are " + ", ".join(c.text(k) for k in range(len(c.arguments))))
+        raise c.fail(
+            "attention takes matrices whose rows are positions; these are " + ", ".join(c.text(k) for k in range(len(c.arguments)))
+        )
     (m, d), (n, d2), (n2, _) = (c.axes.shape(v) for v in given[:3])
     if d != d2 or n != n2 or (len(given) > 3 and c.axes.shape(given[3]) != (m, n)):
-        raise c.fail("attention takes Q (m x d), K (n x d), V (n x p) and a mask (m x n); these are " + ", ".join(
-            shape_text(c.axes.shape(v)) for v in given))
+        raise c.fail(
+            "attention takes Q (m x d), K (n x d), V (n x p) and a mask (m x n); these are "
+            + ", ".join(shape_text(c.axes.shape(v)) for v in given)
+        )
     nodes = [c.axes.node(v, (*lead, *v.core)) for v in given[:3]]
     mask = None
     if len(given) > 3:
@@ -179,8 +184,10 @@ def _convolution(c: Call) -> Value:
     stride, padding, dilation, groups = (c.whole(k, d, d) for k, d in (("stride", 1), ("padding", 0), ("dilation", 1), ("groups", 1)))
     family = x.family if len(x.family) < x.rank else ()
     if w.rank != axes + 2 or w.lead or x.rank != axes + 1 + len(family):
-        raise c.fail(f"{c.e.function} takes channels x {'length' if axes == 1 else 'height x width'} and out x in/groups x window; "
-                     f"these are {c.text(0)} and {c.text(1)}")
+        raise c.fail(
+            f"{c.e.function} takes channels x {'length' if axes == 1 else 'height x width'} and out x in/groups x window; "
+            f"these are {c.text(0)} and {c.text(1)}"
+        )
     channels, (out, inside, *_) = c.axes.shape(x)[len(family)], c.axes.shape(w)
     if size_expression(inside) * groups != size_expression(channels):
         raise c.fail(f"the {channels} channels of {c.text(0)} are not {groups} x the {inside} of {c.text(1)}")
@@ -216,9 +223,13 @@ def _checked(c: Call, v: Value) -> Value:
 
 ROWS: dict[str, tuple[int, int, tuple[str, ...], Callable[[Call], Value]]] = {
     **{w: (2, 2, ("delta",) if w == "huber" else (), _loss) for w in (*LOSSES, "huber")},
-    "layernorm": (3, 3, ("eps",), _layernorm), "rmsnorm": (2, 2, ("eps",), _layernorm), "batchnorm": (3, 3, ("eps", "mode"), _batchnorm),
-    "instancenorm": (3, 3, ("eps",), _instancenorm), "groupnorm": (3, 3, ("eps", "groups"), _groupnorm),
-    "dropout": (3, 3, ("scaling",), _dropout), "attention": (3, 4, ("mask",), _attention),
+    "layernorm": (3, 3, ("eps",), _layernorm),
+    "rmsnorm": (2, 2, ("eps",), _layernorm),
+    "batchnorm": (3, 3, ("eps", "mode"), _batchnorm),
+    "instancenorm": (3, 3, ("eps",), _instancenorm),
+    "groupnorm": (3, 3, ("eps", "groups"), _groupnorm),
+    "dropout": (3, 3, ("scaling",), _dropout),
+    "attention": (3, 4, ("mask",), _attention),
     **{w: (2, 2, ("stride", "padding", "dilation", "groups"), _convolution) for w in ("conv1d", "conv2d")},
     **{w: (1, 3, ("size", "stride"), _pool) for w in ("maxpool", "avgpool")},
 }

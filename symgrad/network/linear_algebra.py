@@ -1,4 +1,5 @@
 """Values come in; their traces, inverses, diagonals, Kronecker and outer products go out."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -6,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from symgrad.core.shape import size_expression
-from symgrad.network.values import Axes, Value
+from symgrad.network.values import Value
 from symgrad.ops.arithmetic import product
 from symgrad.ops.linalg import MATRIX_FUNCTIONS, matrix_function
 from symgrad.ops.stacking import merge, plain_size
@@ -40,7 +41,6 @@ def _function(c: Call) -> Value:
     else:
         _square(c, v)
     return c.axes.of(matrix_function(name, c.axes.node(v), len(v.lead)), v.lead)
-
 
 
 def _diag(c: Call) -> Value:
@@ -88,5 +88,10 @@ def _outer(c: Call) -> Value:
 
 
 ROWS: dict[str, tuple[int, Callable[[Call], Value]]] = {
-    "tr": (1, _trace), "diag": (1, _diag), "kron": (2, _kron), "vec": (1, _vec), "outer": (2, _outer), **{w: (1, _function) for w in MATRIX_FUNCTIONS},
+    "tr": (1, _trace),
+    "diag": (1, _diag),
+    "kron": (2, _kron),
+    "vec": (1, _vec),
+    "outer": (2, _outer),
+    **{w: (1, _function) for w in MATRIX_FUNCTIONS},
 }

@@ -1,4 +1,5 @@
 """A user's op: its equation in the notation comes in, something to call on nodes goes out."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -51,5 +52,7 @@ def applied(op: Op, operands: Sequence[Node], leads: Sequence[tuple[int, ...]]) 
         raise ShapeError(f"{op.name} takes {op.arity} operands, found {len(operands)}")
     for operand, rank, lead in zip(operands, op.ranks, leads, strict=True):
         if operand.rank != rank + len(lead):
-            raise ShapeError(f"{op.name} takes operands of ranks {', '.join(map(str, op.ranks))}; {operand!r} has {operand.rank - len(lead)} axes")
+            raise ShapeError(
+                f"{op.name} takes operands of ranks {', '.join(map(str, op.ranks))}; {operand!r} has {operand.rank - len(lead)} axes"
+            )
     return apply(op.lift(list(leads)), *operands)

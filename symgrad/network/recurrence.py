@@ -1,4 +1,5 @@
 """Definitions with a numbered step, `h[n, 0] = h0` and `h[n, t] = f(h[n, t-1])`, come in; one node a step and the stack of them go out."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -89,7 +90,9 @@ class Recurrences:
             return s.indices[numbered.axis].name
         for name in self._open(s.value):
             first, axis = self.numbered[name].first, self.numbered[name].axis
-            general = [i.name for i in s.indices if i.name is not None and first is not None and i.name not in {j.name for j in first.indices}]
+            general = [
+                i.name for i in s.indices if i.name is not None and first is not None and i.name not in {j.name for j in first.indices}
+            ]
             if general and axis is not None:
                 return general[-1]
         return None
@@ -120,8 +123,11 @@ class Recurrences:
         if not numbered.general and self.count == numbered.last_line:
             steps = sorted(numbered.steps)
             if steps != list(range(1, len(steps) + 1)):
-                raise Fault(f"{s.name} has the entries {', '.join(map(str, steps))}: they begin with 1 and leave none out, or a line "
-                            f"{s.name}[..., t] = ... gives the rest", s.place)
+                raise Fault(
+                    f"{s.name} has the entries {', '.join(map(str, steps))}: they begin with 1 and leave none out, or a line "
+                    f"{s.name}[..., t] = ... gives the rest",
+                    s.place,
+                )
             self._enter(s, numbered.axis, numbered.steps, None)
 
     def _fits(self, s: Definition, steps: dict[int, Node], node: Node) -> None:
@@ -137,7 +143,10 @@ class Recurrences:
             raise Fault(f"the steps of {block[0].name} need a range: declare `index {index or 't'} = 1..T` above", block[0].place)
         count = tables.ranges[index]
         if not isinstance(count, int):
-            raise Fault(f"{block[0].name} is defined step by step, so the number of steps must be a number: declare `size {count} = 4`", block[0].place)
+            raise Fault(
+                f"{block[0].name} is defined step by step, so the number of steps must be a number: declare `size {count} = 4`",
+                block[0].place,
+            )
         if count > MOST_STEPS:
             raise Fault(f"at most {MOST_STEPS} steps are unrolled; {count} is too many", block[0].place)
         steps: dict[str, dict[int, Node]] = {}
@@ -168,11 +177,13 @@ class Recurrences:
         """What is known so far, under a node that only lends its shape."""
         shape = next(iter(steps.values())).shape
         lent = variable(s.name, (*shape[:axis], count, *shape[axis:]))
-        self.lines.tables.names[s.name] = Entry(lent, self._family([i.name or "" for i in s.indices]), steps=steps, step_axis=axis, complete=False)
+        self.lines.tables.names[s.name] = Entry(
+            lent, self._family([i.name or "" for i in s.indices]), steps=steps, step_axis=axis, complete=False
+        )
 
     def _family(self, names: Sequence[str]) -> tuple[str, ...]:
         ranges = self.lines.tables.ranges
-        return tuple(names[:next((k for k, i in enumerate(names) if i not in ranges), len(names))])
+        return tuple(names[: next((k for k, i in enumerate(names) if i not in ranges), len(names))])
 
     def _enter(self, s: Definition, axis: int, steps: dict[int, Node], index: str | None) -> None:
         family = self._family([i.name or index or "" for i in s.indices])

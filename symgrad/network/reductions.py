@@ -1,4 +1,5 @@
 """Values come in; their sums, means, norms and other reductions over letters go out."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -56,7 +57,9 @@ def over(e: Over, v: Value, letters: tuple[str, ...], axes: Axes) -> Value:
     if e.reducer == "var" and not held:
         return Value(core=v.core, coefficient=Fraction(0))
     if e.reducer == "prod" and len(held) < len(letters):
-        raise Fault(f"this product runs over an index that {'' if v.factors else 'its factor does'} not occur in it: write a power", e.place)
+        raise Fault(
+            f"this product runs over an index that {'' if v.factors else 'its factor does'} not occur in it: write a power", e.place
+        )
     return reduced({"var": "variance"}.get(e.reducer, e.reducer), v, held, axes) if held else v
 
 
@@ -66,8 +69,11 @@ def count(letters: Sequence[str], axes: Axes) -> Value:
     for x in letters:
         node = size_node(axes.size(x))
         constant = constant_of(node)
-        found = replace(found, coefficient=found.coefficient * constant) if constant is not None else \
-            replace(found, factors=(*found.factors, (node, ())))
+        found = (
+            replace(found, coefficient=found.coefficient * constant)
+            if constant is not None
+            else replace(found, factors=(*found.factors, (node, ())))
+        )
     return found
 
 
@@ -82,4 +88,6 @@ def reciprocal(v: Value, axes: Axes) -> Value:
 def mapped(name: str, v: Value, axes: Axes) -> Value:
     """A function of numbers, entry by entry."""
     node, letters = axes.raw(v)
-    return replace(axes.of(map_function(name, node), letters), lead=v.lead, core=v.core, lying=v.lying, family=v.family, fits=v.fits, split=v.split)
+    return replace(
+        axes.of(map_function(name, node), letters), lead=v.lead, core=v.core, lying=v.lying, family=v.family, fits=v.fits, split=v.split
+    )

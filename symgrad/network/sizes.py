@@ -1,4 +1,5 @@
 """An expression that stands for a size comes in; the size goes out."""
+
 from __future__ import annotations
 
 from symgrad.core.shape import Size, size_expression
@@ -41,4 +42,6 @@ def _named(x: Name, tables: Tables) -> Size:
         return whole
     if x.name in tables.names:
         raise Fault(f"{x.name} is a value, not a size", x.place)
-    raise Fault(f"{x.name} is no size{nearest(x.name, tables.size_names)}; sizes come from declarations, or a line `size {x.name}`", x.place)
+    raise Fault(
+        f"{x.name} is no size{nearest(x.name, tables.size_names)}; sizes come from declarations, or a line `size {x.name}`", x.place
+    )

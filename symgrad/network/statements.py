@@ -1,4 +1,5 @@
 """The lines of a network come in one by one; what they declare and define goes into the tables."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ class Read:
     node: Node
     value: Value
     axes: Axes
-    order: tuple[str, ...]                                 # the letters of the axes in front
+    order: tuple[str, ...]  # the letters of the axes in front
 
 
 @dataclass
@@ -67,7 +68,9 @@ class Lines:
             case lines.Family():
                 self.require_new(s.name, s.place, tables.ranges, "index")
                 if s.first != 1:
-                    raise Fault(f"a range begins with 1, found {s.first}; a first step before it is defined by a line such as h[n, 0] = h0", s.place)
+                    raise Fault(
+                        f"a range begins with 1, found {s.first}; a first step before it is defined by a line such as h[n, 0] = h0", s.place
+                    )
                 tables.ranges[s.name] = self._size(s.last, s.place)
             case lines.Declaration():
                 self._declare(s)
@@ -127,7 +130,10 @@ class Lines:
         family = []
         for i in s.indices:
             if i not in self.tables.ranges:
-                raise Fault(f"the index {i} is not declared{nearest(i, self.tables.ranges)}: write `examples {i} = 1..N` or `index {i} = 1..N` above", s.place)
+                raise Fault(
+                    f"the index {i} is not declared{nearest(i, self.tables.ranges)}: write `examples {i} = 1..N` or `index {i} = 1..N`",
+                    s.place,
+                )
             family.append(self.tables.ranges[i])
         given = [self._size(x, s.type.place) for x in sizes]
         if s.name in self.tables.size_names:
@@ -138,8 +144,16 @@ class Lines:
             classes, given = (given[0] if given else None), []
         self.declare(s.name, [*family, *given], s.role, facts, s.printed, s.indices, classes)
 
-    def declare(self, name: str, shape: list[Size], role: str, facts: list[str], printed: str | None = None, family: tuple[str, ...] = (),
-                classes: Size | None = None) -> None:
+    def declare(
+        self,
+        name: str,
+        shape: list[Size],
+        role: str,
+        facts: list[str],
+        printed: str | None = None,
+        family: tuple[str, ...] = (),
+        classes: Size | None = None,
+    ) -> None:
         """A variable of a shape."""
         node = variable(name, shape, role, facts, printed)
         if printed is not None:
@@ -157,7 +171,9 @@ class Lines:
         allowed = ELEMENTWISE if elementwise else FUNCTIONS
         if s.bound is not None and s.bound not in allowed:
             raise Fault(f"{s.bound} is no function" + (" of numbers" if elementwise else "") + nearest(s.bound, allowed), s.place)
-        self.tables.functions[s.name] = UnknownFunction(s.name, 1 if s.parameters is None else len(s.parameters), elementwise, s.bound or "")
+        self.tables.functions[s.name] = UnknownFunction(
+            s.name, 1 if s.parameters is None else len(s.parameters), elementwise, s.bound or ""
+        )
 
     # ------------------------------------------------------------------ right sides
     def read(self, e: Expression, left: Mapping[str, str | int] | None, place: Place, axes: Axes | None = None) -> Read:
@@ -167,8 +183,11 @@ class Lines:
         letters = {n: x for n, x in (left or {}).items() if isinstance(x, str)}
         infer(e, letters, self.tables, axes)
         value = Reader(self.tables, axes, self.kept).value(e, scope)
-        order = tuple(letters.values()) if left is not None else tuple(
-            x for i in self.tables.ranges for x in (scope.opened.get(i),) if isinstance(x, str) and x in value.lead)
+        order = (
+            tuple(letters.values())
+            if left is not None
+            else tuple(x for i in self.tables.ranges for x in (scope.opened.get(i),) if isinstance(x, str) and x in value.lead)
+        )
         return Read(axes.node(value, (*order, *value.core)), value, axes, order)
 
     def define(self, s: lines.Definition) -> None:
@@ -180,7 +199,7 @@ class Lines:
         self.last = read
         if not s.sums_free:
             names = tuple(i.name or "" for i in s.indices)
-            family = names[:next((k for k, i in enumerate(names) if i not in self.tables.ranges), len(names))]
+            family = names[: next((k for k, i in enumerate(names) if i not in self.tables.ranges), len(names))]
             if not names and len(read.value.family) <= read.value.rank:
                 family = read.value.family
             self.enter(s.name, Entry(read.node, family, lying=read.value.lying and not names))
@@ -203,6 +222,7 @@ class Lines:
         while waiting:
             e = waiting.pop()
             if isinstance(e, Index) and isinstance(e.operand, Name) and e.operand.name == s.name:
-                raise Fault(f"{shown(e)} refers to what this line defines: a recurrence begins with a line such as {s.name}[..., 0] = ...", e.place)
+                raise Fault(
+                    f"{shown(e)} refers to what this line defines: a recurrence begins with a line such as {s.name}[..., 0] = ...", e.place
+                )
             waiting.extend(operands(e))
-

@@ -1,4 +1,5 @@
 """What names mean in a network: values, sizes, ranges, functions, ops; from a graph and back to one."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -70,15 +71,33 @@ class Tables:
                     families[alias] = Family(tuple(f for k, f in enumerate(entry.family) if k != entry.step_axis))
                     self.latex.setdefault(alias, f"{self.latex.get(name, name)}_{{{step}}}")
         rows = frozenset(name for name, entry in self.names.items() if entry.lying)
-        return Graph(names, output, families={n: f for n, f in families.items() if f.index}, ranges=dict(self.ranges), latex=dict(self.latex),
-                     sizes=dict(self.sizes), constants=dict(self.constants), functions=dict(self.functions), ops=dict(self.ops),
-                     sources=dict(self.sources), text=text, rows=rows)
+        return Graph(
+            names,
+            output,
+            families={n: f for n, f in families.items() if f.index},
+            ranges=dict(self.ranges),
+            latex=dict(self.latex),
+            sizes=dict(self.sizes),
+            constants=dict(self.constants),
+            functions=dict(self.functions),
+            ops=dict(self.ops),
+            sources=dict(self.sources),
+            text=text,
+            rows=rows,
+        )
 
     @classmethod
     def of(cls, graph: Graph) -> Tables:
         """The names of a finished graph."""
-        tables = cls(sizes=dict(graph.sizes), ranges=dict(graph.ranges), constants=dict(graph.constants), functions=dict(graph.functions),
-                     ops={n: o for n, o in graph.ops.items() if isinstance(o, Op)}, latex=dict(graph.latex), sources=dict(graph.sources))
+        tables = cls(
+            sizes=dict(graph.sizes),
+            ranges=dict(graph.ranges),
+            constants=dict(graph.constants),
+            functions=dict(graph.functions),
+            ops={n: o for n, o in graph.ops.items() if isinstance(o, Op)},
+            latex=dict(graph.latex),
+            sources=dict(graph.sources),
+        )
         for name, node in graph.names.items():
             family = graph.families[name].index if name in graph.families else ()
             steps, axis = _steps(graph, name, node, family)
@@ -101,11 +120,14 @@ def _steps(graph: Graph, name: str, node: Node, family: tuple[str, ...]) -> tupl
     inner = node if node.op.name == STACK else node.operands[0] if node.operands and node.operands[0].op.name == STACK else None
     if inner is None:
         return {}, 0
-    steps = {int(alias.rpartition("_")[2]): found for alias, found in graph.names.items()
-             if alias.rpartition("_")[0] == name and alias.rpartition("_")[2].isdigit()}
+    steps = {
+        int(alias.rpartition("_")[2]): found
+        for alias, found in graph.names.items()
+        if alias.rpartition("_")[0] == name and alias.rpartition("_")[2].isdigit()
+    }
     if set(inner.operands) - set(steps.values()):
         return {}, 0
     some = f"{name}_{min(steps)}"
     short = graph.families[some].index if some in graph.families else ()
-    axis = next((k for k, f in enumerate(family) if family[:k] + family[k + 1:] == short), 0) if len(short) < len(family) else 0
+    axis = next((k for k, f in enumerate(family) if family[:k] + family[k + 1 :] == short), 0) if len(short) < len(family) else 0
     return steps, axis

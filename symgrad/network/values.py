@@ -1,4 +1,5 @@
 """What an expression is worth while it is read: a product of nodes with named axes, turned into one node as late as possible."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,8 @@ from symgrad.ops.arithmetic import constant_of, filled, product, scaled
 
 __all__ = ["Axes", "Value", "number"]
 
-LARGEST_BITS = 20_000                                      # of an exact number; a tower of powers would fill the memory
-LONGEST_PRODUCT = 8                                        # factors of one op
+LARGEST_BITS = 20_000  # of an exact number; a tower of powers would fill the memory
+LONGEST_PRODUCT = 8  # factors of one op
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,11 @@ class Value:
     lead: tuple[str, ...] = ()
     coefficient: Fraction = Fraction(1)
     deltas: tuple[tuple[str, str], ...] = ()
-    lying: bool = False                                    # a vector that is a row
-    family: tuple[str, ...] = ()                           # the names of the first axes of a whole array
-    split: int | None = None                               # of a Jacobian: how many axes are those of what was derived
-    fits: str = ""                                         # `vector` or `matrix`: equal entries, of the size that fits
-    padded: bool = False                                   # zero outside its range
+    lying: bool = False  # a vector that is a row
+    family: tuple[str, ...] = ()  # the names of the first axes of a whole array
+    split: int | None = None  # of a Jacobian: how many axes are those of what was derived
+    fits: str = ""  # `vector` or `matrix`: equal entries, of the size that fits
+    padded: bool = False  # zero outside its range
 
     @property
     def rank(self) -> int:
@@ -54,10 +55,17 @@ class Value:
 
     def renamed(self, table: Mapping[str, str]) -> Value:
         """The value with letters replaced; a letter of an index that becomes another's stays one index."""
+
         def new(letters: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(table.get(x, x) for x in letters)
-        return replace(self, factors=tuple((n, new(x)) for n, x in self.factors), core=new(self.core), lead=tuple(dict.fromkeys(new(self.lead))),
-                       deltas=tuple(pair for pair in map(new, self.deltas) if pair[0] != pair[1]))  # type: ignore[misc]  # pairs stay pairs
+
+        return replace(
+            self,
+            factors=tuple((n, new(x)) for n, x in self.factors),
+            core=new(self.core),
+            lead=tuple(dict.fromkeys(new(self.lead))),
+            deltas=tuple((x, y) for x, y in map(new, self.deltas) if x != y),
+        )
 
 
 def number(value: int | Fraction) -> Value:
@@ -113,12 +121,14 @@ class Axes:
         return f"1 x {self.size(value.core[0])}" if value.lying and value.rank == 1 else shape_text(self.shape(value))
 
     # ------------------------------------------------------------------ to and from nodes
-    def of(self, node: Node, lead: Sequence[str] = (), *, like: Value | None = None, lying: bool = False, family: tuple[str, ...] = ()) -> Value:
+    def of(
+        self, node: Node, lead: Sequence[str] = (), *, like: Value | None = None, lying: bool = False, family: tuple[str, ...] = ()
+    ) -> Value:
         """The value of a node: its first axes are at the indices `lead`, the rest (or, with `like`, that value's core) is the core."""
         constant = constant_of(node)
         if constant is not None:
             return number(constant)
-        core = like.core if like else tuple(self.fresh(s) for s in node.shape[len(lead):])
+        core = like.core if like else tuple(self.fresh(s) for s in node.shape[len(lead) :])
         return Value(((node, (*lead, *core)),), core, tuple(dict.fromkeys(lead)), lying=lying, family=family)
 
     def node(self, value: Value, order: Sequence[str] | None = None) -> Node:
@@ -128,7 +138,9 @@ class Axes:
             raise Fault(f"the size of {value.fits}(1) follows from nothing here: write ones(n) or ones(m, n)", self.place)
         if not value.coefficient or (not value.factors and not value.deltas):
             kind = "ones" if value.coefficient else "zeros"
-            return scaled(filled(kind, tuple(map(self.size, letters))), value.coefficient or 1) if letters else number_node(value.coefficient)
+            return (
+                scaled(filled(kind, tuple(map(self.size, letters))), value.coefficient or 1) if letters else number_node(value.coefficient)
+            )
         held = {x for _, axes in value.factors for x in axes}
         known = None if held >= set(letters) else tuple(map(self.size, letters))
         return scaled(product(value.factors, letters, value.deltas, known), value.coefficient)
@@ -176,7 +188,7 @@ class Axes:
         for n, (i, j) in enumerate(value.deltas):
             if letter in (i, j) and i != j:
                 other = j if i == letter else i
-                without = replace(rest, deltas=value.deltas[:n] + value.deltas[n + 1:])
+                without = replace(rest, deltas=value.deltas[:n] + value.deltas[n + 1 :])
                 lead, core = without.lead, without.core
                 return replace(without.renamed({letter: other}), lead=lead, core=core)
         if any(letter in axes for _, axes in value.factors) or any(letter in pair for pair in value.deltas):

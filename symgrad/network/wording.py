@@ -1,4 +1,5 @@
 """Expressions come in; short text of them for messages goes out."""
+
 from __future__ import annotations
 
 from symgrad.notation.syntax import (
@@ -41,11 +42,14 @@ def _text(e: Expression, depth: int) -> tuple[str, int]:
     """(text, how strongly it binds)"""
     if not depth:
         return "...", 9
+
     def at_least(inner: Expression, strength: int) -> str:
         text, own = _text(inner, depth - 1)
         return text if own >= strength else f"({text})"
+
     def several(inner: tuple[Expression, ...]) -> str:
         return ", ".join(at_least(x, 0) for x in inner)
+
     match e:
         case Number():
             return (str(e.value), 9) if e.value.denominator == 1 else (f"{float(e.value):g}", 9)

@@ -32,7 +32,7 @@ def _others(order: int) -> Callable[[Array], Array]:
 
 
 def _onehot(label: Array, ones: Array) -> Array:
-    return (np.asarray(label)[..., None] == np.arange(1, len(ones) + 1)) * 1.0
+    return np.where(np.asarray(label)[..., None] == np.arange(1, len(ones) + 1), 1.0, 0.0)
 
 
 ARRAY_KERNELS: Mapping[str, Callable[..., Array]] = {

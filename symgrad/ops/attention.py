@@ -1,4 +1,5 @@
 """Scaled dot-product attention: queries, keys and values as rows come in, mixtures of the values go out."""
+
 from __future__ import annotations
 
 from fractions import Fraction
@@ -11,7 +12,10 @@ __all__ = ["attention"]
 
 
 def attention(q: Node, k: Node, v: Node, mask: Node | None, lead: int) -> Node:
-    """softmax(Q*K'/sqrt(d) + mask) * V: Vaswani et al. (2017), equation 1. Shapes (..., m, d), (..., n, d), (..., n, p), the mask (m, n)."""
+    """softmax(Q*K'/sqrt(d) + mask) * V: Vaswani et al. (2017), equation 1.
+
+    Shapes (..., m, d), (..., n, d), (..., n, p), the mask (m, n) or (..., m, n).
+    """
     shared = [f"l{n}" for n in range(lead)]
     scores = product([(q, [*shared, "m", "d"]), (k, [*shared, "n", "d"])], [*shared, "m", "n"])
     root = power((size_node(q.shape[-1]), ()), (number_node(Fraction(1, 2)), ()), ())

@@ -1,4 +1,5 @@
 """Convolutions and poolings: arrays with the channels first come in; an affine index reads the window of each output."""
+
 from __future__ import annotations
 
 import functools
@@ -33,8 +34,11 @@ def _convolution(axes: int, stride: int, padding: int, dilation: int, groups: in
     """out[o, i] = sum[c, p](x[c, s*i + d*p - padding] * w[o, c, p]), for each group of channels."""
     places, windows = tuple(f"i{a}" for a in range(axes)), tuple(f"p{a}" for a in range(axes))
     reach = tuple(_window(a, stride, padding, dilation) for a in range(axes))
-    channel, filters, out = ("c", "o", ("o", *places)) if groups == 1 else \
-        (eq.affine(0, {"g": inside[0], "c": 1}), eq.affine(0, {"g": inside[1], "o": 1}), ("g", "o", *places))
+    channel, filters, out = (
+        ("c", "o", ("o", *places))
+        if groups == 1
+        else (eq.affine(0, {"g": inside[0], "c": 1}), eq.affine(0, {"g": inside[1], "o": 1}), ("g", "o", *places))
+    )
     body: eq.Expr = ("*", (("r", 0, (channel, *reach)), ("r", 1, (filters, "c", *windows))))
     return make_op(f"conv{axes}d", (axes + 1, axes + 2), out, ("S", ("c", *windows), body))
 
@@ -43,16 +47,16 @@ def convolve(x: Node, w: Node, stride: int, padding: int, dilation: int, groups:
     """x (..., channels, places), w (out, channels/groups, window); channels are numbers where there is more than one group."""
     axes = w.rank - 2
     lead = x.shape[: x.rank - axes - 1]
-    lengths = [_length(a, b, stride, padding, dilation) for a, b in zip(x.shape[len(lead) + 1:], w.shape[2:], strict=True)]
-    inside = (int(w.shape[1]), int(w.shape[0]) // groups) if groups > 1 else (0, 0)  # type: ignore[arg-type]  # numbers, as the caller saw to
+    lengths = [_length(a, b, stride, padding, dilation) for a, b in zip(x.shape[len(lead) + 1 :], w.shape[2:], strict=True)]
+    inside = (int(w.shape[1]), int(w.shape[0]) // groups) if groups > 1 else (0, 0)
     op = _convolution(axes, stride, padding, dilation, groups, inside).lift([tuple(range(len(lead))), ()])
     if groups == 1:
         return apply(op, x, w, shape=(*lead, w.shape[0], *lengths))
     made = apply(op, x, w, shape=(*lead, groups, inside[1], *lengths))
     names = [*(f"l{n}" for n in range(len(lead))), "g", "o", *(f"i{n}" for n in range(axes))]
-    moved = [*names[: len(lead)], *names[len(lead) + 2:], "g", "o"]
+    moved = [*names[: len(lead)], *names[len(lead) + 2 :], "g", "o"]
     joined = merge(product([(made, names)], moved))
-    return product([(joined, [*moved[:-2], "o"])], [*names[: len(lead)], "o", *names[len(lead) + 2:]])
+    return product([(joined, [*moved[:-2], "o"])], [*names[: len(lead)], "o", *names[len(lead) + 2 :]])
 
 
 @functools.cache
@@ -65,7 +69,7 @@ def _windows(axes: int, stride: int) -> Op:
 def pool(kind: str, x: Node, axes: int, window: int, stride: int) -> Node:
     """The maximum or the mean of each window along the last axes: `kind` is max or mean."""
     lead = x.shape[: x.rank - axes]
-    lengths = [_length(s, window, stride, 0, 1) for s in x.shape[x.rank - axes:]]
+    lengths = [_length(s, window, stride, 0, 1) for s in x.shape[x.rank - axes :]]
     op = _windows(axes, stride).lift([tuple(range(len(lead)))])
     seen = apply(op, x, shape=(*lead, *lengths, *(window,) * axes))
     gone: Sequence[int] = range(seen.rank - axes, seen.rank)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from symgrad.core.node import NUMBER, Node
+from symgrad.core.node import NUMBER, Node, number_node
 from symgrad.ops import arithmetic
 from symgrad.ops.arithmetic import Term, constant_of, map_function, product, scaled
 from symgrad.ops.reduction import reduce
@@ -27,7 +27,7 @@ def divide(left: Term, right: Term, out: Sequence[str], keep: Collection[Node] =
             return product([(map_function("sigmoid", below), right[1])], out)
         return product([left, (map_function("sigmoid", _negated(below)), right[1])], out)
     if constant_of(left[0]) == 1:
-        return product([(arithmetic.power(right, (arithmetic.number_node(-1), ()), right[1]), right[1])], out)
+        return product([(arithmetic.power(right, (number_node(-1), ()), right[1]), right[1])], out)
     return arithmetic.divide(left, right, out)
 
 

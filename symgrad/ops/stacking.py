@@ -8,7 +8,7 @@ from symgrad.core.node import Node, apply
 from symgrad.core.op import Derived, Op, make_op, structured_op
 from symgrad.core.shape import Size, size_expression
 
-__all__ = ["MERGE", "SPLIT", "STACK", "merge", "plain_size", "split", "stack"]
+__all__ = ["MERGE", "SPLIT", "STACK", "kron_factors", "merge", "plain_size", "split", "stack", "unmerged"]
 
 STACK, MERGE, SPLIT = "stack", "merge", "split"
 
@@ -61,3 +61,47 @@ def plain_size(size: Size) -> Size:
     """A size expression as a number or name where it is one."""
     e = size_expression(size)
     return int(e) if e.is_Integer else e.name if e.is_Symbol else e
+
+
+def unmerged(node: Node, axis: int) -> Node | None:
+    """The node with an axis that was merged as the two it was made of, in its place; None where it was not."""
+    if node.op.name == MERGE:
+        (inner,) = node.operands
+        if axis == node.rank - 1:
+            return inner
+        opened = unmerged(inner, axis)
+        return merge(opened) if opened is not None else None
+    order = _order(node)
+    if order is None:
+        return None
+    (inner,) = node.operands
+    place = order[axis]
+    opened = unmerged(inner, place)
+    if opened is None:
+        return None
+    names = [f"x{k}" for k in range(inner.rank)]
+    split_names = [y for k, x in enumerate(names) for y in ((x, x + "_") if k == place else (x,))]
+    out = [y for k in order for y in ((names[k], names[k] + "_") if k == place else (names[k],))]
+    letters = {x: f"o{n}" for n, x in enumerate(out)}
+    return apply(make_op("transpose", (opened.rank,), tuple(letters.values()), ("r", 0, tuple(letters[x] for x in split_names))), opened)
+
+
+def _order(node: Node) -> tuple[int, ...] | None:
+    """For a node that only reorders axes: which axis of its operand each of its axes is."""
+    body = node.op.body
+    if body is None or body[0] != "r" or len(node.operands) != 1 or set(body[2]) != set(node.op.out) or len(body[2]) != len(node.op.out):
+        return None
+    return tuple(body[2].index(o) for o in node.op.out)
+
+
+def kron_factors(node: Node) -> tuple[Node, Node] | None:
+    """(A, B) where a node, axes exchanged, is kron(A, B)."""
+    if node.op.name != MERGE or node.rank != 2 or _order(node.operands[0]) != (2, 0, 1):
+        return None
+    right = node.operands[0].operands[0]
+    if right.op.name != MERGE or right.operands[0].op.body is None:
+        return None
+    both = right.operands[0]
+    if both.op.body != ("*", (("r", 0, ("o0", "o2")), ("r", 1, ("o1", "o3")))) or both.rank != 4:
+        return None
+    return both.operands[0], both.operands[1]

@@ -1,4 +1,5 @@
 """Unknown functions of arrays: opaque ops whose derivatives are opaque ops again, `l@2` by the second argument, `l@1,2` by both."""
+
 from __future__ import annotations
 
 import functools
@@ -48,7 +49,7 @@ def _rule(name: str, ranks: tuple[int, ...], order: tuple[int, ...], operand: in
 
 
 def unknown(name: str, order: Sequence[int], operands: Sequence[Node], leads: Sequence[tuple[int, ...]]) -> Node:
-    """The function, or its derivative by the arguments `order`, at operands whose first axes are at shared indices (`leads`, as for `Op.lift`).
+    """The function, or its derivative by the arguments `order`, at operands whose first axes are shared indices (`leads` as in `Op.lift`).
 
     Axes of the result: the indices, then those of the arguments derived by, in the order given.
     """
