@@ -204,7 +204,7 @@ def _named(e: Expr, names: Mapping[Index, Index], depth: int) -> Expr:
 def _ordered(e: Expr) -> Expr:
     e = rebuild(e, _ordered)
     if e[0] not in "+*":
-        return e
+        return ZERO if e[0] == "S" and e[2] == ZERO else e
     flat: list[Expr] = []
     for a in e[1]:
         flat.extend(a[1] if a[0] == e[0] else (a,))

@@ -18,6 +18,8 @@ def product_name(body: eq.Expr, out: Sequence[str]) -> str | None:
         return None
     refs = [f[2] for f in factors if f[0] == "r"]
     deltas = [f for f in factors if f[0] == "d"]
+    if not refs and not deltas:
+        return None
     scaled = len(factors) != len(body[1] if body[0] == "*" else (body,))
     if deltas:
         return "diag" if len(refs) == len(deltas) == 1 and not bound and not scaled else "delta" if not refs else "contraction"

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from symgrad.core import equation as eq
@@ -10,6 +10,7 @@ from symgrad.core.node import NUMBER, Node, apply, number_node
 from symgrad.core.op import Op, make_op
 from symgrad.core.shape import Shape, Size
 from symgrad.errors import ShapeError
+from symgrad.ops.stacking import unmerged
 
 __all__ = [
     "Term", "add", "constant_of", "divide", "elementwise", "filled", "map_function", "power", "product", "quotient", "reorder", "scaled", "subtract", "total",
@@ -50,6 +51,10 @@ def product(terms: Sequence[Term], out: Sequence[str], deltas: Sequence[tuple[st
             number *= value
     if not rest and not deltas and not out:
         return number_node(number)
+    opened = _unmerged_terms(rest, tuple(out)) if any(n.op.body is None or n.op.name == "transpose" for n, _ in rest) else None
+    if opened is not None:
+        node = product([(number_node(number), ()), *opened[0]], opened[1], deltas)
+        return opened[2](node)
     if number != 1 and rest and not deltas:
         inner = product(rest, out, (), shape)
         return scaled(inner, number)
@@ -64,6 +69,25 @@ def product(terms: Sequence[Term], out: Sequence[str], deltas: Sequence[tuple[st
     patterns = tuple(tuple(names[x] for x in letters) for _, letters in rest)
     op = _product_op(patterns, tuple(names[x] for x in out), tuple((names.setdefault(i, i), names.setdefault(j, j)) for i, j in deltas))
     return apply(op, *[n for n, _ in rest], shape=shape)
+
+
+def _unmerged_terms(terms: list[tuple[Node, tuple[str, ...]]], out: tuple[str, ...]) -> tuple[list[Term], list[str], Callable[[Node], Node]] | None:
+    """The terms with merged axes that meet (as in vec(X)'*vec(Y), tr(kron(A, B))) taken apart; None where none do."""
+    for letter in dict.fromkeys(x for _, letters in terms for x in letters if x not in out):
+        places = [(t, a) for t, (_, letters) in enumerate(terms) for a, x in enumerate(letters) if x == letter]
+        if len(places) < 2:
+            continue
+        found = list(terms)
+        for t, a in reversed(places):
+            node, letters = found[t]
+            opened = unmerged(node, a)
+            if opened is None:
+                break
+            found[t] = (opened, (*letters[:a], f"{letter}<", f"{letter}>", *letters[a + 1:]))
+        else:
+            if len({found[t][0].shape[found[t][1].index(f"{letter}<")] for t, _ in places}) == 1:
+                return list(found), list(out), lambda node: node
+    return None
 
 
 def scaled(node: Node, factor: int | Fraction) -> Node:

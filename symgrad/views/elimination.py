@@ -7,6 +7,7 @@ from typing import Any
 
 from symgrad.core import equation as eq
 from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node
+from symgrad.ops.stacking import MERGE, SPLIT, STACK, kron_factors
 from symgrad.views import terms as mx
 from symgrad.views.compose import Composer, Idx, NoMatrixForm, Product, instantiate, is_call
 from symgrad.views.factoring import operations, shortened
@@ -152,6 +153,10 @@ class Eliminator(Composer):
         return self.matrix(("r", node, F), F)
 
     def _structured(self, node: Node, shape: Any) -> Term:
+        if node.op.name == MERGE:
+            return self._merged_axes(node)
+        if node.op.name in (SPLIT, STACK):
+            raise NoMatrixForm("axes that are split or stacked")
         if node.op.origin is not None:
             raise NoMatrixForm(f"{node.op.name} along leading axes")
         if node.op.name == "inv":
@@ -159,6 +164,16 @@ class Eliminator(Composer):
         if node.op.name == "adj":
             return mx.adjugate(self._whole(node.operands[0]))
         return mx.call(node.op.name, [self._whole(o) for o in node.operands], shape)
+
+    def _merged_axes(self, node: Node) -> Term:
+        """`vec` and `kron`, by name."""
+        factors = kron_factors(node)
+        if factors is not None:
+            a, b = (self._whole(x) for x in factors)
+            return mx.transpose(mx.call("kron", [a, b], (node.shape[1], node.shape[0])))
+        if node.rank != 1:
+            raise NoMatrixForm("merged axes")
+        return mx.call("vec", [mx.transpose(self._whole(node.operands[0]))], (node.shape[0], mx.NONE))
 
     def body(self, e: eq.Expr, F: Frame) -> Term:
         """The term of a function, a power, a sum or a product."""

@@ -1,6 +1,7 @@
 """Component forms: `D[i,j] = sum[n](...)`, sums and deltas written out, indices named after their sizes."""
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -23,6 +24,7 @@ class Letters:
 
     def __init__(self, ranges: Mapping[str, object], reserved: Sequence[str] = ()) -> None:
         self.by_size: dict[object, str] = {}
+        self.by_name = dict(ranges)
         for name, size in ranges.items():
             self.by_size.setdefault(size, name)
         self.given: dict[Idx, str] = {}
@@ -58,6 +60,7 @@ class _Printer:
     # ------------------------------------------------------------------ sums of products
     def sum(self, products: Sequence[Product]) -> str:
         out = ""
+        products = merged(products)
         for p in sorted(products, key=lambda p: p[0] < 0):
             t = self.product(*p)
             if len(products) > 1 and len(p[2]) == 1 and p[2][0][0][0] == "+" and not t.startswith("-"):
@@ -87,6 +90,8 @@ class _Printer:
         sizes = [(("s", names[0].size), Fraction(1)) for names, members in groups if not members]
         sums = [self.bound_sum(*g) for g in groups if g[1]]
         text = self.plain(abs(coefficient), free + sizes, sums)
+        if coefficient == -1 and not sums and not sizes and len(free) == 1 and free[0][0][0] != "d" and not _is_tight(text):
+            text = f"({text})"
         return "-" + text if coefficient < 0 else text
 
     def bound_sum(self, names: list[Idx], members: list[tuple[eq.Expr, Any]]) -> str:
@@ -187,20 +192,39 @@ def component_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, o
     F = tuple(Idx(s) for s in node.shape)
     head = ",".join(letters[i] for i in F)
     products = composer.products(("r", node, F))
-    products = _shorter(composer, products)
-    body = _Printer(composer, letters).sum(products)
+    body = _ranged(_Printer(composer, letters).sum(products), letters, F)
     return f"{left}[{head}] = {body}" if head else f"{left} = {body}" if left else body
 
 
-def _shorter(composer: Composer, products: list[Product]) -> list[Product]:
-    """Like terms merged: products that are equal up to bound names."""
-    from_key: dict[object, list[Any]] = {}
+def merged(products: Sequence[Product]) -> list[Product]:
+    """Like terms added: products that are equal up to bound names."""
+    found: dict[object, list[Any]] = {}
     for c, bound, factors in products:
-        body: eq.Expr = ("*", tuple(sorted((("^", f, ("n", e)) for f, e in factors), key=lambda x: str(key(x)))))
-        k = key(("S", tuple(bound), body))
-        slot = from_key.setdefault(k, [Fraction(0), bound, factors])
+        ordered = sorted((("^", f, ("n", e)) for f, e in factors), key=lambda x: str(key(x)))
+        slot = found.setdefault(key(("S", tuple(bound), ("*", tuple(ordered)))), [Fraction(0), bound, factors])
         slot[0] += c
-    return [(c, b, f) for c, b, f in from_key.values() if c]
+    return [(c, b, f) for c, b, f in found.values() if c]
+
+
+def _ranged(body: str, letters: Letters, F: Sequence[Idx]) -> str:
+    """The text, with `ones(n)[i]` or `eye(n)[i,j]` where the range of an index on the left would follow from nothing."""
+    names = [letters[i] for i in F]
+    plain = re.sub(r"delta\[[^\]]*\]", "", body)
+    known = {c for inside in re.findall(r"\w'*\[([^\]]*)\]|\)'*\[([^\]]*)\]", plain) for part in inside for c in part.split(",")} | set(letters.by_name)
+    pairs = [tuple(m.split(",")) for m in re.findall(r"delta\[([^\]]*)\]", body)]
+    missing = [i for i in F if letters[i] not in known]
+    for i, j in pairs:
+        if i in names and j in names and i not in known and j not in known:
+            size = size_text(F[names.index(i)].size)
+            body = body.replace(f"delta[{i},{j}]", f"eye({size})[{i},{j}]")
+            known |= {i, j}
+        elif i in known or j in known:
+            known |= {i, j}
+    missing = [i for i in missing if letters[i] not in known]
+    if not missing:
+        return body
+    ones = "*".join(f"ones({size_text(i.size)})[{letters[i]}]" for i in missing)
+    return ones if body == "1" else f"{body}*{ones}" if " " not in body else f"({body})*{ones}"
 
 
 def formula_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str = "D", backward: set[Node] | None = None) -> str:
@@ -222,4 +246,4 @@ def formula_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, obj
             n = "" if abs(c) == 1 else number_text(abs(c))[0] + ("*" if up_text else "")
             t = ("-" if c < 0 else "") + ((n + up_text) or "1") + down_text
             out += t if not out else " - " + t[1:] if t.startswith("-") else " + " + t
-    return f"{left}[{head}] = {out or '0'}"
+    return f"{left}[{head}] = {_ranged(out or '0', letters, F)}"

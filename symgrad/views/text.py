@@ -85,7 +85,8 @@ def _eye(m: Term) -> tuple[str, int]:
 
 
 def _transpose(m: Term) -> tuple[str, int]:
-    return f"{_tight(m.args[0])}'", TIGHT
+    inner = m.args[0]
+    return f"({_walk(inner)[0]})'" if inner.kind == "mpow" and inner.args[1] > 0 else f"{_tight(inner)}'", TIGHT
 
 
 def _matrix_power(m: Term) -> tuple[str, int]:
