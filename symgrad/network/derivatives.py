@@ -50,7 +50,8 @@ def _slope(name: str, node: Node, order: int) -> Node:
     """The derivative of an elementwise function, entry by entry."""
     made = mapped_node(name, node)
     for _ in range(order):
-        made = reverse(total(made), [node]).results[node] or filled("zeros", node.shape)
+        slope = reverse(total(made), [node]).results[node]
+        made = filled("zeros", node.shape) if slope is None else slope
     return made
 
 
