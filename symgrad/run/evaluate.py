@@ -5,6 +5,7 @@ import functools
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,10 +16,18 @@ from symgrad.errors import MissingValueError
 from symgrad.ops.kernels import FUNCTIONS, KERNELS, STRUCTURED, Array
 from symgrad.ops.rows import EQUATIONS, library_op
 
-__all__ = ["Functions", "evaluate_op"]
+__all__ = ["Functions", "OfArrays", "evaluate_op"]
 
 Functions = Mapping[str, Sequence[Callable[..., Array]] | Callable[[tuple[int, ...]], Callable[..., Array]]]
 """Values of unknown functions: (f, df, ddf, ...) of one argument, or a function from the arguments derived by to a function."""
+
+
+@runtime_checkable
+class OfArrays(Protocol):
+    """A value of an unknown function that tells arrays as arguments apart from many numbers at once."""
+
+    def of_arrays(self, order: tuple[int, ...]) -> Callable[..., Array]:
+        """The derivative by the arguments `order`, of whole arrays: their axes in that order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ def evaluate_op(op: Op, arrays: Sequence[Array], shape: tuple[int, ...], functio
     if kernel is not None:
         return kernel(*arrays)
     if op.body is None:
-        raise MissingValueError(f"{op.name} has no numeric kernel")
+        return _opaque(op, arrays, shape, functions)
     run = _Evaluation(op, arrays, shape, functions)
     value = run.value(op.scoped)
     return np.array(np.broadcast_to(run.aligned(value, op.out), shape))
@@ -55,6 +64,35 @@ def _kernel(op: Op) -> Callable[..., Array] | None:
         if library is not None and (root is library or any(library.line_op(n).op is root for n in range(len(library.where)))):
             return lambda x: KERNELS[op.name](x, axes)
     return None
+
+
+def _opaque(op: Op, arrays: Sequence[Array], shape: tuple[int, ...], functions: Functions) -> Array:
+    """An unknown function of arrays, once for each of its leading indices."""
+    if op.origin is None:
+        head, order = split_derivative(op.name)
+        given = functions.get(head)
+        value = given.of_arrays(order) if isinstance(given, OfArrays) else _value_of(op.name, functions)
+        return np.asarray(value(*arrays)).reshape(shape)
+    root, patterns = op.origin
+    count = len(op.out) - len(root.out)
+    found = np.empty(shape)
+    for index in np.ndindex(*shape[:count]):
+        picked = [a[tuple(index[k] for k in pattern)] for a, pattern in zip(arrays, patterns, strict=True)]
+        found[index] = evaluate_op(root, picked, shape[count:], functions)
+    return found
+
+
+def _value_of(name: str, functions: Functions) -> Callable[..., Array]:
+    """The value of an unknown function or of a derivative of one. Raises MissingValueError naming it."""
+    head, order = split_derivative(name)
+    given = functions.get(head)
+    if given is None:
+        raise MissingValueError(f"the function {head} has no value: give it one, as in functions={{{head!r}: \"tanh\"}}")
+    if callable(given):
+        return given(order)
+    if len(order) >= len(given):
+        raise MissingValueError(f"the function {head} needs its derivative of order {len(order)}; {len(given) - 1} are given")
+    return given[len(order)]
 
 
 class _Evaluation:
@@ -136,15 +174,7 @@ class _Evaluation:
         known = FUNCTIONS.get(name)
         if known is not None:
             return known
-        head, order = split_derivative(name)
-        given = self.functions.get(head)
-        if given is None:
-            raise MissingValueError(f"the function {head} has no value: give it one, as in functions={{{head!r}: \"tanh\"}}")
-        if callable(given):
-            return given(order)
-        if len(order) >= len(given):
-            raise MissingValueError(f"the function {head} needs its derivative of order {len(order)}; {len(given) - 1} are given")
-        return given[len(order)]
+        return _value_of(name, self.functions)
 
 
 def _power(base: Array, exponent: Array) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from symgrad.ops.kernels import FUNCTIONS, Array
 from symgrad.run.evaluate import Functions
 from symgrad.run.executor import execute
 
-__all__ = ["Given", "function_values", "stand_in"]
+__all__ = ["Given", "StandIn", "function_values", "stand_in"]
 
 Given = Mapping[str, str | Sequence[Callable[..., Array]] | Callable[..., Array]] | None
 """By name: a symgrad function ("tanh"), or (f, df, ddf, ...), or f from the tuple of arguments derived by to a function."""
@@ -47,15 +48,34 @@ def _derived(name: str, order: tuple[int, ...]) -> Callable[[Array], Array]:
     return value
 
 
-def stand_in(seed: int) -> Callable[[tuple[int, ...]], Callable[..., Array]]:
-    """A smooth function of any number of arguments with all its derivatives: sin of a weighted sum, weights by seed."""
-    rng = np.random.default_rng(seed)
-    weights = rng.uniform(0.6, 1.4, size=8)
-    phase = float(rng.uniform(0, 1))
-    def derivative(order: tuple[int, ...]) -> Callable[..., Array]:
-        factor = float(np.prod([weights[k - 1] for k in order]))
+@dataclass(frozen=True)
+class StandIn:
+    """A smooth function of any number of arguments with all its derivatives: sin of a weighted sum, of numbers or of whole arrays."""
+
+    weights: Array
+    phase: float
+
+    def __call__(self, order: tuple[int, ...]) -> Callable[..., Array]:
+        """The derivative by the arguments `order`, entry by entry."""
+        factor = float(np.prod([self.weights[k - 1] for k in order]))
         def value(*arguments: Array) -> Array:
-            angle = phase + sum(w * a for w, a in zip(weights, arguments, strict=False))
+            angle = self.phase + sum(w * a for w, a in zip(self.weights, arguments, strict=False))
             return np.asarray(factor * np.sin(angle + len(order) * math.pi / 2))
         return value
-    return derivative
+
+    def of_arrays(self, order: tuple[int, ...]) -> Callable[..., Array]:
+        """The derivative by the arguments `order` of the sine of a weighted sum of all entries."""
+        def value(*arguments: Array) -> Array:
+            slopes = [w * np.cos(np.arange(1.0, np.size(a) + 1)).reshape(np.shape(a)) for w, a in zip(self.weights, arguments, strict=False)]
+            angle = self.phase + sum(float(np.sum(s * a)) for s, a in zip(slopes, arguments, strict=True))
+            found = np.asarray(np.sin(angle + len(order) * math.pi / 2))
+            for k in order:
+                found = np.multiply.outer(found, slopes[k - 1])
+            return found
+        return value
+
+
+def stand_in(seed: int) -> StandIn:
+    """A smooth function by seed."""
+    rng = np.random.default_rng(seed)
+    return StandIn(rng.uniform(0.6, 1.4, size=8), float(rng.uniform(0, 1)))
