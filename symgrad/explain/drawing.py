@@ -8,11 +8,10 @@ from symgrad.core.node import Node, Variable, topological
 from symgrad.core.shape import shape_text
 from symgrad.errors import InputError
 from symgrad.explain.diagram import Arrow, Box, BoxKind, Diagram
-from symgrad.explain.formulas import Typesetter
+from symgrad.explain.formulas import Typesetter, shape_latex
 from symgrad.results import Derivation
 from symgrad.views.chain import Factor, Path
 from symgrad.views.factors import FactorForms
-from symgrad.views.latex import shape_latex
 from symgrad.views.matrix import closed_form
 
 __all__ = ["WHAT", "diagram"]

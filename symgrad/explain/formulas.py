@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from symgrad.core.graph import Graph
 from symgrad.core.shape import Shape, shape_text
 from symgrad.explain.document import Inline, Line, Math, Text
-from symgrad.views.latex import latex_parts_text, latex_text, shape_latex
+from symgrad.views.latex import latex_text
+from symgrad.views.names import name_symbol
 
 __all__ = ["Typesetter", "words"]
 
@@ -14,6 +15,22 @@ __all__ = ["Typesetter", "words"]
 def words(*parts: str | Inline) -> tuple[Inline, ...]:
     """Inlines from words and formulas in order."""
     return tuple(Text(p) if isinstance(p, str) else p for p in parts if p != "")
+
+
+def shape_latex(shape: Shape) -> str:
+    """`K \\times D` in LaTeX."""
+    return r" \times ".join(name_symbol(s).tex if isinstance(s, str) and s.isidentifier() else str(s) for s in shape)
+
+
+def terms_of(text: str) -> list[str]:
+    """The summands of notation text, each but the first with its sign in front."""
+    found, depth, start = [], 0, 0
+    for k, c in enumerate(text):
+        depth += (c in "([") - (c in ")]")
+        if depth == 0 and text[k:k + 3] in (" + ", " - "):
+            found.append(text[start:k])
+            start = k + 1
+    return [*found, text[start:]]
 
 
 class Typesetter:
@@ -33,8 +50,12 @@ class Typesetter:
 
     def parts(self, notation: str, relation: str = "=") -> tuple[Math, ...]:
         """A right side in pieces that may stand on lines of their own, the first one with its relation."""
-        pieces = latex_parts_text(notation, self.names, functions=self.functions)
-        return tuple(Math(f"{relation} {tex}" if k == 0 else tex, f"{relation} {text}" if k == 0 else text) for k, (tex, text) in enumerate(pieces))
+        terms = terms_of(notation) if len(notation) > 48 else [notation]
+        pieces = [self.math(terms[0])]
+        for t in terms[1:]:
+            inner = self.math(t[2:])
+            pieces.append(Math(f"{t[0]} {inner.tex}", t))
+        return (Math(f"{relation} {pieces[0].tex}", f"{relation} {pieces[0].notation}"), *pieces[1:])
 
     def line(self, left: str, right: str, reason: Sequence[Inline] = (), *, highlight: bool = False) -> Line:
         """left = right."""

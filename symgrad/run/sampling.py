@@ -32,18 +32,28 @@ def sample_sizes(nodes: Sequence[Node], declared: Mapping[str, int], seed: int) 
     return {**{n: declared[n] for n in names if n in declared}, **{n: pool[int(order[k])] for k, n in enumerate(free)}}
 
 
+def _classes(facts: frozenset[str], sizes: Mapping[str, int]) -> int:
+    """The number of classes of a label; 0 for what is none."""
+    for f in facts:
+        if f == "label":
+            return 2
+        if f.startswith("label("):
+            inside = f[6:-1]
+            return int(inside) if inside.isdigit() else sizes.get(inside, 2)
+    return 0
+
+
 def sample(outputs: Sequence[Node], sizes: Mapping[str, int], seed: int, style: str = "normal") -> dict[str, Array]:
     """A value for every variable below the outputs."""
     rng = np.random.default_rng(seed)
     leaves = [n for n in topological(outputs) if isinstance(n.data, Variable)]
-    return {n.name: _draw(n, tuple(size_number(s, sizes) for s in n.shape), rng, style) for n in leaves}
+    return {n.name: _draw(n, tuple(size_number(s, sizes) for s in n.shape), rng, style, _classes(n.facts, sizes)) for n in leaves}
 
 
-def _draw(node: Node, shape: tuple[int, ...], rng: np.random.Generator, style: str) -> Array:
+def _draw(node: Node, shape: tuple[int, ...], rng: np.random.Generator, style: str, classes: int) -> Array:
     facts = node.facts
-    count = next((int(f[6:]) if f[6:].isdigit() else 2 for f in facts if f.startswith("label:")), 0)
-    if count:
-        return rng.integers(1, count + 1, size=shape).astype(float)
+    if classes:
+        return rng.integers(1, classes + 1, size=shape).astype(float)
     if "onehot" in facts and shape:
         return np.eye(shape[-1])[rng.integers(0, shape[-1], size=shape[:-1])]
     if "simplex" in facts and shape:

@@ -12,7 +12,7 @@ from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node
 from symgrad.core.shape import Size
 from symgrad.errors import UnsupportedError
 
-__all__ = ["Composer", "Idx", "NoMatrixForm", "Product", "instantiate", "is_call", "key"]
+__all__ = ["Composer", "Idx", "NoMatrixForm", "Product", "instantiate", "is_call", "key", "known_facts"]
 
 
 class NoMatrixForm(UnsupportedError):
@@ -35,14 +35,21 @@ class Idx:
 Product = tuple[Fraction, list[Idx], list[tuple[eq.Expr, Any]]]
 """coefficient * sum over bound indices of factor ^ exponent ..."""
 
-CALLS = frozenset(("softmax", "log_softmax", "logsumexp", "norm1"))
-"""Rows that print as a call by their own name, over the last axes."""
+CALLS = {"softmax": "softmax", "log_softmax": "log_softmax", "logsumexp": "logsumexp", "log_softmax.u": "logsumexp", "norm1": "norm1"}
+"""Rows that print as a call, over the last axes."""
 
 
 def is_call(node: Node) -> bool:
     """Whether a node prints as a call of its row: `softmax(z)` over the last axis."""
     root = node.op.origin[0] if node.op.origin else node.op
     return node.op.name in CALLS and (root.ranks[0] == 1 or node.op is root) and (node.op is root or node.op.name != "norm1")
+
+
+def known_facts(node: Node) -> frozenset[str]:
+    """What is known of a node's value: declared, or by the op it is made with."""
+    if node.op.name == "softmax" and is_call(node):
+        return frozenset(("simplex", "positive"))
+    return frozenset(("onehot",)) if node.op.name == "onehot" else node.facts
 
 
 def instantiate(node: Node, index: tuple[eq.Index, ...]) -> eq.Expr:

@@ -7,13 +7,17 @@ from typing import Any
 
 from symgrad.core import equation as eq
 from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node
+from symgrad.ops.array_kernels import ARRAY_KERNELS
 from symgrad.ops.stacking import MERGE, SPLIT, STACK, kron_factors
 from symgrad.views import terms as mx
-from symgrad.views.compose import Composer, Idx, NoMatrixForm, Product, instantiate, is_call
+from symgrad.views.compose import CALLS, Composer, Idx, NoMatrixForm, Product, instantiate, is_call, known_facts
 from symgrad.views.factoring import operations, shortened
 from symgrad.views.terms import Term
 
 __all__ = ["Eliminator", "Pieces"]
+
+WORDS = frozenset(("det", "logdet", "pinv", "max", "min"))
+"""Structured ops that the notation has a word for."""
 
 Pieces = tuple[Fraction, list[tuple[Term, Any]], list[tuple[Term, tuple[Idx, ...]]], list[tuple[Idx, Idx]]]
 """coefficient, scalar powers, matrix terms with their indices, deltas: one summand of an index formula."""
@@ -109,7 +113,7 @@ class Eliminator(Composer):
             return mx.transpose(self.matrix(e, index))
         shape = frame_shape(F)
         if node in self.names:
-            return mx.leaf(self.names[node], shape, node.facts)
+            return mx.leaf(self.names[node], shape, known_facts(node))
         if node.op is NUMBER:
             return mx.number(node.data)
         if node.op is SIZE:
@@ -117,7 +121,7 @@ class Eliminator(Composer):
         if node.op is VARIABLE:
             return mx.leaf(node.name, shape, node.facts)
         if is_call(node):
-            return mx.call(node.op.name, [self._whole(node.operands[0])], shape)
+            return mx.call(CALLS[node.op.name], [self._whole(node.operands[0])], shape)
         if node.op.body is None:
             return self._structured(node, shape)
         return self.body(instantiate(node, index), F) if not self.opens(node) else self._sum(e, F)
@@ -137,14 +141,24 @@ class Eliminator(Composer):
         if name:
             if any(i not in self.fixed for i in lead):
                 raise NoMatrixForm("a fixed index that does not lead")
-            return mx.leaf(f"{name}[{','.join(self.fixed[i] for i in lead)}]", frame_shape(F), node.facts)
+            return mx.leaf(f"{name}[{','.join(self.fixed[i] for i in lead)}]", frame_shape(F), known_facts(node))
         if is_call(node) and node.op.name != "norm1":
             inner = Idx(node.operands[0].shape[-1])
-            operand_index = index if node.op.name != "logsumexp" else (*index, inner)
-            return mx.call(node.op.name, [self.matrix(("r", node.operands[0], operand_index), (operand_index[-1],))], frame_shape(F))
+            operand_index = index if CALLS[node.op.name] != "logsumexp" else (*index, inner)
+            return mx.call(CALLS[node.op.name], [self.matrix(("r", node.operands[0], operand_index), (operand_index[-1],))], frame_shape(F))
         if node.op.body is None:
-            raise NoMatrixForm(f"{node.op.name} along fixed indices")
+            return self._structured_at(node, lead, F)
         return self._sum(("r", node, index), F) if self.opens(node) else self.body(instantiate(node, index), F)
+
+    def _structured_at(self, node: Node, lead: tuple[Any, ...], F: Frame) -> Term:
+        """A structured op along fixed leading indices: `inv(X[n])`."""
+        if node.op.origin is None or len(lead) != len(node.op.out) - len(node.op.origin[0].out):
+            raise NoMatrixForm(f"{node.op.name} at fixed indices")
+        arguments = []
+        for operand, pattern in zip(node.operands, node.op.origin[1], strict=True):
+            inner = tuple(Idx(s) for s in operand.shape[len(pattern):])
+            arguments.append(self.matrix(("r", operand, tuple(lead[a] for a in pattern) + inner), inner))
+        return self._word(node, arguments, frame_shape(F))
 
     def _whole(self, node: Node) -> Term:
         F = tuple(Idx(s) for s in node.shape)
@@ -159,11 +173,26 @@ class Eliminator(Composer):
             raise NoMatrixForm("axes that are split or stacked")
         if node.op.origin is not None:
             raise NoMatrixForm(f"{node.op.name} along leading axes")
-        if node.op.name == "inv":
-            return mx.power(self._whole(node.operands[0]), -1)
-        if node.op.name == "adj":
-            return mx.adjugate(self._whole(node.operands[0]))
-        return mx.call(node.op.name, [self._whole(o) for o in node.operands], shape)
+        return self._word(node, [self._whole(o) for o in node.operands], shape)
+
+    @staticmethod
+    def _word(node: Node, arguments: list[Term], shape: Any) -> Term:
+        """A structured op of terms, in the notation's words."""
+        name = node.op.name
+        if name == "inv":
+            return mx.power(arguments[0], -1)
+        if name == "adj":
+            return mx.adjugate(arguments[0])
+        if name == "onehot":
+            return mx.call(name, [arguments[0], mx.size_leaf(arguments[1].shape[0])], shape)
+        if name in ("argmax", "argmin"):                   # 1 - sign(max(x) - x): the notation has no word for the place of the maximum
+            x = arguments[0]
+            top = mx.term(1, [(mx.call(name[3:], [x], mx.SCALAR), 1)], mx.ones(x.shape))
+            apart = [top, mx.term(-1, [], x)] if name == "argmax" else [x, mx.term(-1, [], top)]
+            return mx.add([mx.ones(x.shape), mx.term(-1, [], mx.apply("sign", mx.add(apart, x.shape)))], x.shape)
+        if name in WORDS or name not in ARRAY_KERNELS:
+            return mx.call(name, arguments, shape)
+        raise NoMatrixForm(f"{name} has no word")
 
     def _merged_axes(self, node: Node) -> Term:
         """`vec` and `kron`, by name."""

@@ -28,6 +28,7 @@ class FactorForm:
     closed: str
     shape: Shape
     line: str = ""
+    shown: str = ""                                        # the line for reading: deltas stay deltas
 
 
 class FactorForms:
@@ -121,4 +122,5 @@ class FactorForms:
         diagonal = product([(node, letters_of + letters_by)], kept)
         line = component_text(diagonal, names, self.graph.ranges, name)
         closed = f"{name}[{self.index}]" if of in self.per_example or by in self.per_example else name
-        return FactorForm(factor, self.jac(factor), closed, shape, line)
+        shown = component_text(diagonal, names, self.graph.ranges, name, ranged=False)
+        return FactorForm(factor, self.jac(factor), closed, shape, line, shown)

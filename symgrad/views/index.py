@@ -163,11 +163,23 @@ class _Printer:
             return node.name + inside
         if node.op is NUMBER or node.op is SIZE:
             return self.sum(self.composer.products(e))
+        if node.op.body is None and node.op.origin is not None:
+            return self.along(node, index)
         if node.op.body is None or is_call(node):
             return tight(self.matrices.of(node)) + inside
         if self.composer.opens(node):
             return self.sum(self.composer.products(e))
         return self.text(instantiate(node, index))
+
+
+    def along(self, node: Node, index: tuple[Any, ...]) -> str:
+        """A structured op along leading indices: `onehot(c[n], K)[k]`."""
+        assert node.op.origin is not None
+        lead = index[: len(index) - len(node.op.origin[0].out)]
+        rest = index[len(lead):]
+        inner = tuple(Idx(i.size) for i in rest)
+        fixed = Eliminator(self.composer.names, None, {i: self.letters.show(i) for i in lead})
+        return tight(fixed.matrix(("r", node, (*lead, *inner)), inner)) + (f"[{','.join(self.letters.show(i) for i in rest)}]" if rest else "")
 
 
 def _is_tight(text: str) -> bool:
@@ -185,14 +197,18 @@ def _is_tight(text: str) -> bool:
     return True
 
 
-def component_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str = "D") -> str:
-    """`left[i, j] = ...` with every sum written out. Raises NoMatrixForm where a part has no text."""
+def component_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str = "D", *, ranged: bool = True) -> str:
+    """`left[i, j] = ...` with every sum written out. Raises NoMatrixForm where a part has no text.
+
+    ranged: the range of every index on the left follows from the text, so that it parses; else deltas stay deltas, for reading.
+    """
     letters = Letters(ranges)
     composer = Composer(names)
     F = tuple(Idx(s) for s in node.shape)
     head = ",".join(letters[i] for i in F)
     products = composer.products(("r", node, F))
-    body = _ranged(_Printer(composer, letters).sum(products), letters, F)
+    body = _Printer(composer, letters).sum(products)
+    body = _ranged(body, letters, F) if ranged else body
     return f"{left}[{head}] = {body}" if head else f"{left} = {body}" if left else body
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from symgrad.core import equation as eq
 from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node, topological
 from symgrad.views.compose import NoMatrixForm
 from symgrad.views.elimination import Eliminator
@@ -135,7 +136,7 @@ def _candidates(target: Node, order: Sequence[Node]) -> list[tuple[Node, int]]:
     found = []
     for n in order:
         leaf = n.op in (VARIABLE, NUMBER, SIZE) or not n.operands or n.op.has_delta or n.op.name in ("transpose", "negate", "identity")
-        several = n.op.body is not None and n.op.body[0] == "f" and len(n.operands) > 1 and n.rank > 0
+        several = n.rank > 0 and n.op.body is not None and any(e[0] == "f" and len(e[2]) > 1 for e in eq.walk(n.op.body))
         along = n.op.body is None and n.op.origin is not None
         if several or along:
             found.append((n, 1000))

@@ -5,11 +5,11 @@ Arrays of up to two axes become matrix expressions, vectors being columns. A nam
 """
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sympy as sp
-from sympy import Expr, IndexedBase, KroneckerDelta, Lambda, MatrixSymbol
+from sympy import Expr, KroneckerDelta, Lambda, MatrixSymbol
 
 from symgrad.core.graph import UnknownFunction
 from symgrad.core.shape import Shape, Size, size_expression
@@ -31,14 +31,17 @@ from symgrad.notation.syntax import (
     Over,
     Partial,
     Transpose,
+    operands,
     walk,
 )
-from symgrad.notation.words import ELEMENTWISE
+from symgrad.notation.words import CLAIM_FUNCTIONS, ELEMENTWISE
 from symgrad.views import sympy_arrays as arrays
-from symgrad.views.sympy_arrays import Array, Fitting, matrix, scalar
+from symgrad.views.free_indices import free_indices, index_names, with_free_sums
+from symgrad.views.sympy_arrays import Array, matrix, scalar
 
 __all__ = ["to_sympy", "to_sympy_text"]
 
+_Indices = Mapping[str, Expr]
 Functions = Mapping[str, UnknownFunction] | Collection[str]
 
 
@@ -76,22 +79,17 @@ def _converted(lines: Sequence[Statement | Expression], shapes: Mapping[str, Sha
                ranges: Mapping[str, Size] | None) -> sp.Basic:
     trees: list[Expression] = []
     definitions: dict[str, Definition] = {}
-    for line in lines:
-        if isinstance(line, Definition):
-            trees.append(_with_free_sums(line) if line.sums_free else line.value)
-            definitions[line.name] = line
-        elif isinstance(line, Output):
-            trees.append(line.value)
-        elif isinstance(line, Expression):
-            trees.append(line)
-        else:
-            raise UnsupportedError(f"a line with {type(line).__name__.lower()} has no sympy form: give expressions and `name = ...` lines")
-    if isinstance(lines[-1], Definition):
-        del definitions[lines[-1].name]
-    reader = _Reader(dict(shapes), functions, dict(ranges or {}), definitions, _whole_names(trees))
-    free = {name: index_symbol(name) for name in _free_indices(trees[-1])}
     try:
-        return reader.value(trees[-1], free).expr
+        for line in lines:
+            if not isinstance(line, Definition | Output | Expression):
+                raise UnsupportedError(f"a line of kind {type(line).__name__.lower()} has no sympy form: give expressions and `name = ...` lines")
+            tree = line if isinstance(line, Expression) else with_free_sums(line) if isinstance(line, Definition) else line.value
+            trees.append(tree)
+            if isinstance(line, Definition) and line is not lines[-1]:
+                definitions[line.name] = line
+        reserved = frozenset(name for tree in trees for name in index_names(tree))
+        reader = _Reader(shapes, functions, ranges or {}, definitions, _whole_names(trees), reserved)
+        return reader.value(trees[-1], {name: index_symbol(name) for name in free_indices(trees[-1])}).expr
     except RecursionError:
         raise UnsupportedError("the expression is nested too deeply for sympy: name a part on a line of its own") from None
 
@@ -102,23 +100,225 @@ def _whole_names(trees: Sequence[Expression]) -> frozenset[str]:
     return frozenset(e.name for tree in trees for e in walk(tree) if isinstance(e, Name) and id(e) not in indexed)
 
 
-def _indices(e: Expression) -> tuple[Affine, ...]:
-    return e.indices if isinstance(e, Index) else (e.left, e.right) if isinstance(e, Delta) else ()
+@dataclass
+class _Reader:
+    """Reads expressions; an environment gives the meaning of index names, counted from 0."""
+
+    shapes: Mapping[str, Shape]
+    functions: Functions
+    ranges: Mapping[str, Size]
+    definitions: Mapping[str, Definition]
+    whole: frozenset[str]
+    reserved: frozenset[str]
+    fresh: int = 0
+    built: dict[tuple[str, tuple[Expr, ...]], Array] = field(default_factory=dict)
+
+    def value(self, e: Expression, env: _Indices) -> Array:
+        """What an expression is worth."""
+        spine: list[Binary] = []
+        while isinstance(e, Binary):
+            spine.append(e)
+            e = e.left
+        result = self._operand(e, env)
+        for node in reversed(spine):
+            result = _BINARY[node.operator](result, self.value(node.right, env))
+        return result
+
+    def _operand(self, e: Expression, env: _Indices) -> Array:
+        match e:
+            case Number():
+                return scalar(sp.Rational(e.value.numerator, e.value.denominator))
+            case Name():
+                return self._name(e.name)
+            case Transpose():
+                return arrays.transpose(self.value(e.operand, env))
+            case Negate():
+                return _minus(self.value(e.operand, env))
+            case Call():
+                return self._call(e, [self.value(a, env) for a in e.arguments] if e.function not in CLAIM_FUNCTIONS else [])
+            case Derivative():
+                positions = (len(e.arguments),) * e.order
+                return self._derivative(e.function, positions, [self.value(a, env) for a in e.arguments])
+            case Partial():
+                return self._derivative(e.function, e.positions, [self.value(a, env) for a in e.arguments])
+            case Index():
+                return self._index(e, env)
+            case Over():
+                return self._over(e, env)
+            case Delta():
+                return scalar(KroneckerDelta(self._position(e.left, env), self._position(e.right, env)))
+        raise UnsupportedError(f"{type(e).__name__} has no counterpart in sympy")
+
+    # ------------------------------------------------------------------ names and their components
+    def _name(self, name: str) -> Array:
+        if name in self.definitions or (name in self.shapes and len(self.shapes[name]) > 0):
+            return self._part(name, ())
+        if name in self.shapes:
+            return scalar(base(name, 0))
+        sizes = {str(s) for shape in (*self.shapes.values(), tuple(self.ranges.values())) for size in shape
+                 for s in size_expression(size).free_symbols}
+        if name in sizes:
+            return scalar(size_expression(name))
+        raise InputError(f"the shape of {name} is not known{nearest(name, [*self.shapes, *sizes])}: give it among the shapes")
+
+    def _part(self, name: str, index: tuple[Expr, ...]) -> Array:
+        """A name at its first indices: a number, or the array that is left."""
+        if (name, index) not in self.built:
+            definition = self.definitions.get(name)
+            self.built[name, index] = self._declared(name, index) if definition is None else self._defined(definition, index)
+        return self.built[name, index]
+
+    def _declared(self, name: str, index: tuple[Expr, ...]) -> Array:
+        if name not in self.shapes:
+            raise InputError(f"the shape of {name} is not known{nearest(name, self.shapes)}: give it among the shapes")
+        sizes = tuple(map(size_expression, self.shapes[name]))
+        left = sizes[len(index):]
+        if len(index) > len(sizes):
+            raise ShapeError(f"{len(index)} indices on {name}, which has {len(sizes)}")
+        if len(left) > 2 or (name in self.whole and len(sizes) > 2):
+            raise UnsupportedError(f"{name} has {len(sizes)} axes, which no matrix of sympy has: take the index view, where it stands with its indices")
+        if name in self.whole:
+            symbol = matrix(MatrixSymbol(name, *(*sizes, sp.Integer(1))[:2]))
+            if not index:
+                return symbol
+            return self._filled(left, lambda i: arrays.component(symbol, (*index, *i)).expr)
+        return self._filled(left, lambda i: base(name, len(sizes))[(*index, *i)])
+
+    def _defined(self, definition: Definition, index: tuple[Expr, ...]) -> Array:
+        names = [i.name for i in definition.indices]
+        if None in names:
+            raise UnsupportedError(f"the recurrence {definition.name} has no sympy form: give its lines one at a time")
+        avoided = {name: index_symbol(name) for name in self.reserved}
+        if len(index) >= len(names):
+            env = {**avoided, **dict(zip(map(str, names), index, strict=False))}
+            value = self.value(definition.value, env)
+            rest = index[len(names):]
+            return arrays.component(value, rest) if rest else value
+        left = names[len(index):]
+        sizes = [self._range(str(name), definition.value, avoided) for name in left]
+        return self._filled(sizes, lambda i: self._part(definition.name, (*index, *i)).expr)
+
+    def _filled(self, sizes: Sequence[Expr], entry: Callable[[tuple[Expr, ...]], Expr]) -> Array:
+        """The array with these entries; a number where no sizes are left."""
+        if not sizes:
+            return scalar(entry(()))
+        i, j = self._fresh("i"), self._fresh("j")
+        if len(sizes) == 1:
+            return matrix(sp.FunctionMatrix(sizes[0], 1, Lambda((i, j), entry((i,)))))
+        return matrix(sp.FunctionMatrix(sizes[0], sizes[1], Lambda((i, j), entry((i, j)))))
+
+    def _fresh(self, letter: str) -> sp.Symbol:
+        """An index symbol that stands nowhere else: sympy replaces bound indices blindly."""
+        while True:
+            self.fresh += 1
+            if (name := f"{letter}_{self.fresh}") not in self.reserved:
+                return index_symbol(name)
+
+    # ------------------------------------------------------------------ indices
+    def _position(self, index: Affine, env: _Indices) -> Expr:
+        """An index counted from 0."""
+        position = sp.Integer(index.constant - 1)
+        for term in index.terms:
+            product = sp.Integer(term.coefficient)
+            for name in term.names:
+                known = env.get(name)
+                product *= size_expression(name) if known is None else known + 1
+            position += product
+        return sp.expand(position)
+
+    def _index(self, e: Index, env: _Indices) -> Array:
+        index = tuple(self._position(i, env) for i in e.indices)
+        if isinstance(e.operand, Name):
+            return self._part(e.operand.name, index)
+        return arrays.component(self.value(e.operand, env), index)
+
+    def _over(self, e: Over, env: _Indices) -> Array:
+        taken = {s.name for value in env.values() for s in value.free_symbols}
+        bound = {n: self._fresh(n) if n in taken or n in env else index_symbol(n) for n in e.indices}
+        inside = {**env, **bound}
+        limits = [(symbol, 0, self._range(name, e.operand, inside) - 1) for name, symbol in bound.items()]
+        count = sp.Mul(*(last + 1 for _, _, last in limits))
+        reduce = {
+            "sum": lambda x: sp.Sum(x, *limits), "prod": lambda x: sp.Product(x, *limits), "mean": lambda x: sp.Sum(x, *limits) / count,
+            "var": lambda x: sp.Sum(x**2, *limits) / count - (sp.Sum(x, *limits) / count)**2,
+        }.get(e.reducer)
+        if reduce is None:
+            raise UnsupportedError(f"{e.reducer}[{', '.join(e.indices)}](...) has no counterpart in sympy")
+        body = self.value(e.operand, inside)
+        if body.is_scalar:
+            return scalar(reduce(body.expr))
+        return self._filled(body.shape, lambda i: reduce(body.expr[(*i, sp.Integer(0))[:2]]))
+
+    def _range(self, name: str, e: Expression, env: _Indices) -> Expr:
+        """The size of an index: of an axis on which it stands alone."""
+        waiting = [e]
+        while waiting:
+            e = waiting.pop()
+            if isinstance(e, Over) and name in e.indices:
+                continue
+            if isinstance(e, Index) and name in (names := [i.name for i in e.indices]):
+                return self._axis(e.operand, names.index(name), env)
+            waiting += reversed(operands(e))
+        if name in self.ranges:
+            return size_expression(self.ranges[name])
+        raise UnsupportedError(f"the range of the index {name} follows from nothing: give it among the ranges")
+
+    def _axis(self, e: Expression, axis: int, env: _Indices) -> Expr:
+        if isinstance(e, Name) and e.name in self.definitions:
+            definition = self.definitions[e.name]
+            if axis < len(definition.indices):
+                return self._range(definition.indices[axis].name or "", definition.value, env)
+        elif isinstance(e, Name) and axis < len(self.shapes.get(e.name, ())):
+            return size_expression(self.shapes[e.name][axis])
+        elif not isinstance(e, Name):
+            shape = self.value(e, env).shape
+            return next(s for s in shape if s != 1) if axis == 0 and 1 in shape and set(shape) != {1} else shape[axis]
+        raise ShapeError(f"there is no axis {axis + 1} to index")
+
+    # ------------------------------------------------------------------ functions
+    def _call(self, e: Call, arguments: Sequence[Array]) -> Array:
+        if e.function in CLAIM_FUNCTIONS:
+            raise UnsupportedError(f"{e.function}(...) names a derivative and has no sympy form: take the matrix or the index view")
+        if e.function in self.functions:
+            return self._unknown(e.function, (), arguments)
+        if not e.keywords and len(arguments) == 1 and e.function in ELEMENTWISE:
+            return arrays.apply(arrays.known_function(e.function), arguments[0])
+        made = arrays.CALLS.get((e.function, len(arguments)))
+        if made is None or e.keywords:
+            raise UnsupportedError(f"{e.function} of {len(arguments)} arguments has no counterpart in sympy")
+        return made(*arguments)
+
+    def _derivative(self, function: str, positions: tuple[int, ...], arguments: Sequence[Array]) -> Array:
+        if function in self.functions:
+            return self._unknown(function, positions, arguments)
+        if function not in ELEMENTWISE or len(arguments) != 1:
+            raise UnsupportedError(f"the derivative of {function} has no counterpart in sympy")
+        return arrays.apply(arrays.known_function(function, len(positions)), arguments[0])
+
+    def _unknown(self, name: str, positions: tuple[int, ...], arguments: Sequence[Array]) -> Array:
+        function = sp.Function(name, real=True)
+        declared = self.functions[name] if isinstance(self.functions, Mapping) else None
+        if declared.elementwise if declared else len(arguments) == 1:
+            return arrays.apply(lambda z: _derived(function, (z,), positions), arguments[0])
+        if positions and not all(a.is_scalar for a in arguments):
+            raise UnsupportedError(f"the derivative of {name} by an array has no counterpart in sympy")
+        return scalar(_derived(function, tuple(a.expr for a in arguments), positions))
 
 
-def _free_indices(tree: Expression) -> dict[str, None]:
-    """The index names that nothing in the tree binds, in order of appearance."""
-    found: dict[str, None] = {}
-    waiting: list[tuple[Expression, frozenset[str]]] = [(tree, frozenset())]
-    while waiting:
-        e, bound = waiting.pop()
-        found.update(dict.fromkeys(n for i in _indices(e) for t in i.terms for n in t.names if n not in bound))
-        inside = bound | frozenset(e.indices) if isinstance(e, Over) else bound
-        waiting += [(o, inside) for o in reversed(_operands(e))]
-    return found
+def _derived(function: Callable[..., Expr], arguments: tuple[Expr, ...], positions: tuple[int, ...]) -> Expr:
+    if not positions:
+        return function(*arguments)
+    plain = all(isinstance(a, sp.Symbol | sp.Indexed) for a in arguments) and len(set(arguments)) == len(arguments)
+    slots = arguments if plain else tuple(base(f"u{k}_", 0) for k in range(1, len(arguments) + 1))
+    derived = sp.Derivative(function(*slots), *(slots[p - 1] for p in positions))
+    return derived if plain else sp.Subs(derived, slots, arguments)
 
 
-def _operands(e: Expression) -> tuple[Expression, ...]:
-    from_syntax = walk(e)
-    del from_syntax
-    return ()
+def _minus(a: Array) -> Array:
+    return arrays.multiply(scalar(sp.Integer(-1)), a)
+
+
+_BINARY: dict[str, Callable[[Array, Array], Array]] = {
+    "+": arrays.add, "-": lambda a, b: arrays.add(a, _minus(b)), "*": arrays.multiply, "/": arrays.divide, ".*": arrays.elementwise,
+    "./": arrays.divide, "^": arrays.power, ".^": arrays.elementwise_power,
+}

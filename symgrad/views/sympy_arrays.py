@@ -242,6 +242,13 @@ def _logsumexp(a: Array) -> Array:
     return apply(sp.log, matrix(exponentials.expr * _ones((a.shape[1], sp.Integer(1)))))
 
 
+def _onehot(label: Array, size: Array) -> Array:
+    if not (label.is_scalar and size.is_scalar):
+        raise UnsupportedError("onehot of a whole array has no counterpart in sympy: take the index view")
+    i, j = sp.Symbol("i_", integer=True), sp.Symbol("j_", integer=True)
+    return matrix(sp.FunctionMatrix(size.expr, 1, Lambda((i, j), sp.KroneckerDelta(i, label.expr - 1))))
+
+
 CALLS: dict[tuple[str, int], Callable[..., Array]] = {
     ("sum", 1): _total, ("mean", 1): lambda a: divide(_total(a), scalar(_count(a))),
     ("norm1", 1): lambda a: _total(apply(sp.Abs, a)), ("norm2", 1): _norm, ("normF", 1): _norm,
@@ -249,6 +256,10 @@ CALLS: dict[tuple[str, int], Callable[..., Array]] = {
     ("logdet", 1): lambda a: scalar(sp.log(sp.Determinant(_square(a, "logdet")))),
     ("inv", 1): lambda a: Array(sp.Inverse(_square(a, "inv")), a.shape), ("diag", 1): _diag, ("vec", 1): _vec,
     ("kron", 2): lambda a, b: matrix(KroneckerProduct(a.expr, b.expr)), ("outer", 2): lambda a, b: matrix(a.expr * b.expr.T),
+    ("eye", 1): lambda n: matrix(sp.Identity(n.expr)), ("onehot", 2): _onehot,
+    ("ones", 1): lambda n: matrix(_ones((n.expr, sp.Integer(1)))), ("ones", 2): lambda m, n: matrix(_ones((m.expr, n.expr))),
+    ("zeros", 1): lambda n: matrix(sp.ZeroMatrix(n.expr, 1)), ("zeros", 2): lambda m, n: matrix(sp.ZeroMatrix(m.expr, n.expr)),
+    ("vector", 1): lambda value: Fitting(value.expr), ("matrix", 1): lambda value: Fitting(value.expr, (), "matrix"),
     ("softmax", 1): _softmax, ("logsumexp", 1): _logsumexp,
     ("log_softmax", 1): lambda a: add(a, Array(-apply(sp.log, _row_sums(apply(sp.exp, a))).expr, () if a.shape[1] == 1 else a.shape)),
 }

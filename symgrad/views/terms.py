@@ -66,6 +66,9 @@ def _key(a: object) -> str:
     return a.key if isinstance(a, Term) else f"({','.join(_key(x) for x in a)})" if isinstance(a, tuple) else str(a)
 
 
+_FACTS_OF_CALLS = {"softmax": frozenset(("simplex", "positive")), "onehot": frozenset(("onehot",)), "exp": frozenset(("positive",))}
+
+
 # ---------------------------------------------------------------------- leaves
 def leaf(name: str, shape: Shape, facts: frozenset[str] = frozenset()) -> Term:
     """A named value."""
@@ -101,7 +104,9 @@ def is_zero(a: Term) -> bool:
 
 
 def facts_of(a: Term) -> frozenset[str]:
-    """What was declared of a leaf."""
+    """What is known of a term: declared of a leaf, or by the function it is."""
+    if a.kind == "call":
+        return _FACTS_OF_CALLS.get(a.args[0], frozenset())
     return a.args[1] if a.kind == "leaf" else frozenset()
 
 

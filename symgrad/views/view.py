@@ -45,7 +45,14 @@ class View:
 
     def latex(self, names: Mapping[str, str] | None = None) -> str:
         """The form in LaTeX; several lines as an aligned block. names: LaTeX by name, before the graph's own."""
-        return latex_text(self.text, {**self.graph.latex, **(names or {})}, functions=[*self.graph.functions, *self.graph.ops], left=self.left)
+        chosen = {**self.graph.latex, **(names or {})}
+        functions = [*self.graph.functions, *self.graph.ops]
+        left = None
+        if self.form.body.startswith("D") and self.left:
+            inside = self.form.body.partition("]")[0].partition("[")[2].replace(",", " ")
+            ratio = latex_text(self.left, chosen, functions)
+            left = rf"\left[{ratio}\right]_{{{inside}}}" if inside else ratio
+        return latex_text(self.text, chosen, functions, left=left)
 
     def sympy(self) -> sp.Basic:
         """A sympy object: a `MatrixExpr` for matrix forms, an expression in `Indexed` and `Sum` for index forms.
@@ -53,7 +60,7 @@ class View:
         Raises UnsupportedError for what sympy has no word for.
         """
         shapes = {n: v.shape for n, v in self.graph.names.items()}
-        return to_sympy_text(self.text, shapes, functions=[*self.graph.functions, *self.graph.ops])
+        return to_sympy_text(self.text, shapes, self.graph.functions, ranges=self.graph.ranges)
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
