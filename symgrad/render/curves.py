@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from symgrad.render.geometry import Curve, Point, Rect
 
-__all__ = ["beside", "side_of", "attached", "arrow", "samples"]
+__all__ = ["beside", "towards", "attached", "arrow", "samples"]
 
 _LENGTH, _HALF = 7.5, 3.1                            # of an arrowhead, in pixels
 
@@ -47,30 +47,42 @@ def samples(curve: Curve, steps: int = 8) -> Iterator[Point]:
                         u**3 * a.y + 3 * u * u * t * b.y + 3 * u * t * t * c.y + t**3 * d.y)
 
 
-def side_of(curve: Curve, point: Point) -> int:
-    """1 if the point lies to the right of the curve, -1 if to the left."""
+def towards(curve: Curve, point: Point) -> tuple[int, Point]:
+    """On which side of the curve the point lies (1 to the right of the way, -1 to the left), and the unit vector across to that side."""
     line = list(samples(curve))
     nearest = min(range(len(line) - 1), key=lambda index: math.dist(line[index], point))
     way = _direction(line[nearest], line[nearest + 1])
-    return 1 if way.x * (point.y - line[nearest].y) - way.y * (point.x - line[nearest].x) >= 0 else -1
+    side = 1 if way.x * (point.y - line[nearest].y) - way.y * (point.x - line[nearest].x) >= 0 else -1
+    return side, Point(-way.y * side, way.x * side)
 
 
-def attached(curve: Curve, tail: Rect, head: Rect) -> Curve:
-    """The curve with its ends put back on the borders of the boxes that it connects."""
+def attached(curve: Curve, tail: Rect, head: Rect, inset: float) -> Curve:
+    """The curve with its ends put back on the borders of the boxes that it connects, `inset` pixels away from their corners."""
     points = list(curve)
-    points[0], points[1] = _onto(points[0], points[1], tail)
-    points[-1], points[-2] = _onto(points[-1], points[-2], head)
+    points[0], points[1] = _onto(points[0], points[1], tail, inset)
+    points[-1], points[-2] = _onto(points[-1], points[-2], head, inset)
     return tuple(points)
 
 
-def _onto(end: Point, control: Point, rect: Rect) -> tuple[Point, Point]:
-    """An end on the nearest side of the box, away from its corners, and its control point moved as far."""
-    inset = min(5.0, rect.size.width / 4, rect.size.height / 4)
-    x = min(max(end.x, rect.left + inset), rect.right - inset)
-    y = min(max(end.y, rect.top + inset), rect.bottom - inset)
-    sides = [(abs(end.x - rect.left), Point(rect.left, y)), (abs(end.x - rect.right), Point(rect.right, y)),
-             (abs(end.y - rect.top), Point(x, rect.top)), (abs(end.y - rect.bottom), Point(x, rect.bottom))]
-    place = min(sides, key=lambda side: (math.dist(side[1], end), side[0]))[1]
+def _onto(end: Point, control: Point, rect: Rect, inset: float) -> tuple[Point, Point]:
+    """An end on the nearest side of the box, reached straight ahead if that is not far, and its control point moved as far."""
+    inset = min(inset, rect.size.width / 3, rect.size.height / 3)
+    way = _direction(control, end)
+
+    def clamped(point: Point) -> Point:
+        return Point(min(max(point.x, rect.left + inset), rect.right - inset), min(max(point.y, rect.top + inset), rect.bottom - inset))
+
+    def ahead(distance: float, speed: float) -> Point:
+        step = distance / speed if abs(speed) > 0.3 else 0
+        return clamped(Point(end.x + way.x * step, end.y + way.y * step) if abs(step) < 12 else end)
+
+    inner = clamped(end)
+    sides = (
+        (Point(rect.left, inner.y), Point(rect.left, ahead(rect.left - end.x, way.x).y)),
+        (Point(rect.right, inner.y), Point(rect.right, ahead(rect.right - end.x, way.x).y)),
+        (Point(inner.x, rect.top), Point(ahead(rect.top - end.y, way.y).x, rect.top)),
+        (Point(inner.x, rect.bottom), Point(ahead(rect.bottom - end.y, way.y).x, rect.bottom)))
+    place = min(sides, key=lambda side: math.dist(side[0], end))[1]
     return place, Point(control.x + place.x - end.x, control.y + place.y - end.y)
 
 

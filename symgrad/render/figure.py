@@ -8,9 +8,9 @@ from typing import Literal
 
 from symgrad.errors import InputError
 from symgrad.explain.diagram import Arrow, Box, Diagram
-from symgrad.render.curves import attached, beside, side_of
+from symgrad.render.curves import attached, beside, towards
 from symgrad.render.engines import place
-from symgrad.render.geometry import Curve, Edge, Group, Layout, Rect, Size, Sketch
+from symgrad.render.geometry import Curve, Edge, Group, Layout, Point, Rect, Size, Sketch
 from symgrad.render.glyphs import Drawing, formula, shortened, words
 
 __all__ = ["Face", "Route", "Figure", "figure", "title_lines"]
@@ -19,6 +19,8 @@ PAGE_WIDTH = 900                                     # pixels a picture may be w
 _NAME, _SHAPE, _LABEL, _GROUP = 14.0, 10.5, 11.5, 10.5    # letter sizes, pixels
 _WIDEST, _TALLEST = 260.0, 170.0                     # a formula beyond that is drawn smaller, then replaced by plain text
 _MANY = 200                                          # boxes above which names are plain text, for speed
+_AIR = 12.0                                          # room that a label has beyond its own size
+_AWAY = 2.5                                          # how far the label is moved away from its arrow within that room
 _LANE = 3.4                                          # half the distance of a forward arrow from its backward arrow
 _PADS: dict[str, tuple[float, float]] = {"param": (13, 10), "output": (14, 9)}
 
@@ -127,24 +129,25 @@ def _room(labels: Sequence[Drawing | None]) -> Size | None:
     sizes = [label.size for label in labels if label]
     if not sizes:
         return None
-    return Size(max(size.width for size in sizes) + 9, sum(size.height for size in sizes) + 4 * (len(sizes) - 1) + 7)
+    return Size(max(size.width for size in sizes) + _AIR, sum(size.height for size in sizes) + 4 * (len(sizes) - 1) + _AIR)
 
 
 def _routes(diagram: Diagram, labels: Sequence[Drawing | None], edge: Edge, arrows: Sequence[int], layout: Layout,
             number: int) -> list[Route]:
-    curve, room = layout.curves[number], layout.labels[number]
+    boxes = layout.boxes[edge.tail], layout.boxes[edge.head]
+    curve, room = attached(layout.curves[number], *boxes, 9), layout.labels[number]
     labelled = [arrow for arrow in arrows if labels[arrow]]
     # An arrow with the only label runs on the side where the label stands.
     near = labelled[0] if len(labelled) == 1 else next((a for a in arrows if diagram.arrows[a].kind == "backward"), arrows[0])
-    side = side_of(curve, room.centre) if room else 1
+    side, across = towards(curve, room.centre) if room else (1, Point(0, 0))
     routes = []
-    top = room.top + 3.5 if room else 0
+    top = room.top + _AIR / 2 + across.y * _AWAY if room else 0
     for arrow in arrows:
         moved = beside(curve, _LANE * (side if arrow == near else -side)) if len(arrows) > 1 else curve
-        moved = attached(moved, layout.boxes[edge.tail], layout.boxes[edge.head])
+        moved = attached(moved, *boxes, 3)
         place_of_label, label = None, labels[arrow]
         if room and label:
-            place_of_label = Rect.around(room.centre.x, top + label.size.height / 2, label.size)
+            place_of_label = Rect.around(room.centre.x + across.x * _AWAY, top + label.size.height / 2, label.size)
             top += label.size.height + 4
         forward = diagram.arrows[arrow].kind == "forward"
         routes.append(Route(arrow, diagram.arrows[arrow], moved if forward else moved[::-1], label, place_of_label))

@@ -66,31 +66,37 @@ def formula(tex: str, pixels: float) -> Drawing:
             markup = tex2mml(re.sub(r"\\tag\{[^}]*\}", "", tex))
             if "\\widehat" not in tex:               # its \hat is as wide as its \widehat, and off to the left
                 markup = markup.replace("<mo>&#x00302;", '<mo stretchy="false">&#710;')
-            picture = Math(markup, size=pixels, margin=0.5).svgxml()
+            return _drawing(Math(markup, size=pixels, margin=0.5).svgxml())
         except Exception as error:                   # it raises whatever it trips over
             raise InputError(f"this formula cannot be drawn, {type(error).__name__} {error}: {tex}".replace("\n", " ")) from error
         finally:
             config.svg2, config.precision = settings
-    return _drawing(picture)
 
 
 def _drawing(picture: ElementTree.Element) -> Drawing:
     left, top, width, height = map(float, picture.attrib["viewBox"].split())
+    # A tall bracket is put together from several outlines, under a name that differs from run to run.
     symbols = {symbol.get("id"): symbol for symbol in picture.iter("symbol")}
+    outlines = {name: "".join(_tidy(path.attrib["d"]) for path in symbol.iter("path")) for name, symbol in symbols.items()}
+    inner = {part for symbol in symbols.values() for part in symbol.iter()}
     marks: list[Glyph | Bar] = []
     for element in picture.iter():
+        if element in inner or element.tag in ("svg", "g"):
+            continue
         colour = element.get("fill", "")
         colour = "" if colour in ("black", "none") or not re.fullmatch(r"#?\w+", colour) else colour
         x, y, wide, high = (float(element.get(name, 0)) for name in ("x", "y", "width", "height"))
         if element.tag == "use":
-            symbol = symbols[element.attrib["href"][1:]]
-            if (path := symbol.find("path")) is not None:
-                box = list(map(float, symbol.attrib["viewBox"].split()))
-                scale = high / box[3]
-                marks.append(Glyph(_tidy(path.attrib["d"]), x - left - box[0] * scale, y - top - box[1] * scale, scale, colour))
+            name = element.attrib["href"][1:]
+            box = list(map(float, symbols[name].attrib["viewBox"].split()))
+            scale = high / box[3]
+            if outlines[name]:
+                marks.append(Glyph(outlines[name], x - left - box[0] * scale, y - top - box[1] * scale, scale, colour))
         elif element.tag == "rect":
             stroke = float(element.get("stroke-width", 0)) if element.get("stroke", "none") != "none" else 0
             marks.append(Bar(Rect(x - left, y - top, x - left + wide, y - top + high), stroke, colour))
+        else:
+            raise InputError(f"<{element.tag}> is no outline")
     return Drawing(Size(width, height), tuple(marks))
 
 

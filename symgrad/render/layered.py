@@ -15,7 +15,7 @@ from symgrad.render.ranks import ranks
 
 __all__ = ["place_in_layers"]
 
-_GAP_ACROSS, _GAP_ALONG, _LANES, _MARGIN = 16.0, 15.0, 9.0, 10.0
+_GAP_ACROSS, _GAP_ALONG, _LANES, _MARGIN = 16.0, 15.0, 4.0, 10.0
 _BIG = 1500                                          # places above which fewer sweeps must do
 _FAR = 60                                            # columns an edge of a big graph spans before it is drawn straight through
 
@@ -40,6 +40,7 @@ class _Layers:
         self.before: list[list[int]] = [[] for _ in sketch.boxes]
         self.after: list[list[int]] = [[] for _ in sketch.boxes]
         self.labelled: dict[int, int] = {}                                        # edge: place of its label
+        self.anchor = [0.0] * len(sketch.boxes)                                   # where edges run, seen from the centre
         self.chains = [self._chain(number) for number in range(len(sketch.edges))]
         self.columns: list[list[int]] = [[] for _ in range(max(self.column) + 1)]
         for place, column in enumerate(self.column):
@@ -65,6 +66,7 @@ class _Layers:
                 size = along, across + _LANES                                     # the edge runs beside its label
                 self.labelled[number] = len(self.extent)
             chain.append(len(self.extent))
+            self.anchor.append((_LANES - size[1]) / 2 if edge.label and column == middle else 0)
             self.extent.append(size)
             self.column.append(column)
             self.group.append(self.group[first] if self.group[first] == self.group[last] else -1)
@@ -141,7 +143,8 @@ class _Layers:
         for sweep in range(6 if len(self.extent) > _BIG else 40):
             turn = list(zip(self.columns, gaps, strict=True))[:: 1 if sweep % 2 == 0 else -1]
             for column, distances in turn:
-                wanted = [_mean([centre[other] for other in self.before[place] + self.after[place]], centre[place]) for place in column]
+                wanted = [_mean([centre[other] + self.anchor[other] for other in self.before[place] + self.after[place]],
+                                centre[place] + self.anchor[place]) - self.anchor[place] for place in column]
                 # A bend between bends pulls hard, so that long edges come out straight.
                 weights = [1.0 if place < len(self.sketch.boxes) else 3.0 for place in column]
                 for place, at in zip(column, _spread(wanted, weights, distances), strict=True):
@@ -151,7 +154,6 @@ class _Layers:
     def layout(self) -> Layout:
         self.order()
         centre = self.across()
-        low = min(at - self.extent[place][1] / 2 for place, at in enumerate(centre))
         middles, widths = self._along(centre)
         boxes = [self._rect(place, middles, centre) for place in range(len(self.sketch.boxes))]
         labels: list[Rect | None] = [None] * len(self.sketch.edges)
@@ -163,7 +165,7 @@ class _Layers:
         frames = self._frames(boxes, [*boxes, *filter(None, labels)])
         every = [*boxes, *filter(None, labels), *(frame.outline for frame in frames if frame)]
         every += [Rect(*point, *point) for curve in curves for point in curve]
-        left, top = min(rect.left for rect in every) - 4, min(min(rect.top for rect in every), low if self.flat else 0) - 4
+        left, top = min(rect.left for rect in every) - 4, min(rect.top for rect in every) - 4
         size = Size(max(rect.right for rect in every) + 4 - left, max(rect.bottom for rect in every) + 4 - top)
 
         def moved(rect: Rect) -> Rect:
@@ -196,13 +198,17 @@ class _Layers:
         """Where edges leave (edge, 0) and enter (edge, 1) their boxes, as distances from the middle of the side."""
         sides: dict[tuple[int, int], list[tuple[float, int]]] = {}
         for number, chain in enumerate(self.chains):
-            sides.setdefault((chain[0], 0), []).append((centre[chain[1]], number))
-            sides.setdefault((chain[-1], 1), []).append((centre[chain[-2]], number))
+            sides.setdefault((chain[0], 0), []).append((centre[chain[1]] + self.anchor[chain[1]], number))
+            sides.setdefault((chain[-1], 1), []).append((centre[chain[-2]] + self.anchor[chain[-2]], number))
         ports = {}
         for (box, end), edges in sides.items():
-            step = min(11.0, (self.extent[box][1] - 10) / len(edges))
-            for index, (_, number) in enumerate(sorted(edges)):
-                ports[number, end] = (index - (len(edges) - 1) / 2) * step
+            edges.sort()
+            half, last = self.extent[box][1] / 2 - 9, len(edges) - 1
+            step = min(11.0, 2 * half / max(last, 1))
+            # Straight ahead where the side is long enough.
+            straight = _spread([at - centre[box] for at, _ in edges], [1.0] * len(edges), [0.0] + [step] * last)
+            for index, ((_, number), port) in enumerate(zip(edges, straight, strict=True)):
+                ports[number, end] = min(max(port, index * step - half), half - (last - index) * step)
         return ports
 
     def _curve(self, number: int, chain: Sequence[int], middles: Sequence[float], widths: Sequence[float],
@@ -215,9 +221,7 @@ class _Layers:
             elif index == len(chain) - 1:
                 stops += [(middle - half, at + ports[number, 1]), (middle - self.extent[place][0] / 2, at + ports[number, 1])]
             else:                                    # straight through the column, so that no edge runs over a box
-                if place == self.labelled.get(number):
-                    at -= self.extent[place][1] / 2 - _LANES / 2
-                stops += [(middle - half, at), (middle + half, at)]
+                stops += [(middle - half, at + self.anchor[place]), (middle + half, at + self.anchor[place])]
         points = [stops[0]]
         for (x, y), (next_x, next_y) in pairwise(stops):
             if next_x - x > 0.01 or abs(next_y - y) > 0.01:

@@ -20,6 +20,7 @@ def ranks(sketch: Sketch, group: Sequence[int]) -> list[int]:
     inner = [edge for edge in edges if group[edge[0]] == group[edge[1]] >= 0]
     fences = [pair for box in range(boxes) if group[box] >= 0 for pair in ((gate(box, 0), box), (box, gate(box, 1)))]
     found = _longest(gates, fenced + inner + fences) or _longest(boxes, edges) or []
+    fenced_off = len(found) > boxes
     after: list[list[int]] = [[] for _ in range(boxes)]
     sources = set(range(boxes))
     for tail, head in edges:
@@ -27,7 +28,7 @@ def ranks(sketch: Sketch, group: Sequence[int]) -> list[int]:
         sources.discard(head)
     for box in sorted(sources):
         if after[box]:
-            found[box] = min(found[head] for head in after[box]) - 1
+            found[box] = min(found[gate(head, 0) if fenced_off and group[head] != group[box] else head] for head in after[box]) - 1
     dense = {rank: index for index, rank in enumerate(sorted(set(found[:boxes])))}
     return [dense[rank] for rank in found[:boxes]]
 

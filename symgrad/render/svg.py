@@ -128,20 +128,20 @@ class _Writer:
         kinds = [kind for kind in _WORDS if kind in used]
         if len(kinds) < 3:
             return "", 0
-        rows: list[list[tuple[str, Drawing]]] = [[]]
-        left = 0.0
-        for kind in kinds:
-            word = words(_WORDS[kind], _LEGEND)
-            if rows[-1] and left + _SAMPLE.width + 6 + word.size.width > width:
-                rows.append([])
-                left = 0
-            rows[-1].append((kind, word))
-            left += _SAMPLE.width + 6 + word.size.width + 18
+        entries = [(kind, words(_WORDS[kind], _LEGEND)) for kind in kinds]
+
+        def length(row: Sequence[tuple[str, Drawing]]) -> float:
+            return sum(_SAMPLE.width + 6 + word.size.width + 18 for _, word in row) - 18
+
+        many = next(many for many in range(len(entries), 0, -1)
+                    if many == 1 or all(length(entries[i:i + many]) <= width for i in range(0, len(entries), many)))
+        many = -(-len(entries) // -(-len(entries) // many))              # rows of nearly the same length
+        rows = [entries[start:start + many] for start in range(0, len(entries), many)]
         written = '<g class="legend">\n'
-        for row, entries in enumerate(rows):
-            long = sum(_SAMPLE.width + 6 + word.size.width + 18 for _, word in entries) - 18
+        for row, samples in enumerate(rows):
+            long = length(samples)
             x, middle = _MARGIN + (width - long) / 2, top + 22 * row + 9
-            for kind, word in entries:
+            for kind, word in samples:
                 written += f'<g class="{kind}">{_sample(kind, x, middle)}</g>\n'
                 written += self.drawing(word, Point(x + _SAMPLE.width + 6, middle - word.size.height / 2), "small")
                 x += _SAMPLE.width + 6 + word.size.width + 18

@@ -9,7 +9,7 @@ Theme = Literal["light", "dark", "auto"]
 
 
 class _Colours(NamedTuple):
-    """Paper, ink, shapes and other small print, arrows, derivatives, frames (fill and line); fill and border of each kind of box."""
+    """Paper, ink, shapes and other small print, arrows, derivatives, frames; fill and border of each kind of box."""
 
     paper: str
     ink: str
@@ -17,14 +17,13 @@ class _Colours(NamedTuple):
     line: str
     back: str
     frame: str
-    edge: str
     boxes: tuple[tuple[str, str, str], ...]
 
 
-_LIGHT = _Colours("#ffffff", "#16191d", "#5c6670", "#3f4a55", "#b04a00", "#f5f7f9", "#a9b4bf", (
+_LIGHT = _Colours("#ffffff", "#16191d", "#5c6670", "#3f4a55", "#b04a00", "#eef1f4", (
     ("data", "#e6f5f0", "#00805f"), ("param", "#fdf3dd", "#b97f00"), ("const", "#f3f4f5", "#6b7680"), ("op", "#e9f2fa", "#0072b2"),
     ("output", "#f8ebf3", "#a8487f"), ("gradient", "#fdede3", "#b04a00")))
-_DARK = _Colours("#14181d", "#e9ecef", "#a3aeb9", "#aab5c0", "#ff9a57", "#1b2128", "#566270", (
+_DARK = _Colours("#14181d", "#e9ecef", "#a3aeb9", "#aab5c0", "#ff9a57", "#1f262e", (
     ("data", "#0f2b25", "#2fc79d"), ("param", "#33290f", "#e69f00"), ("const", "#22272d", "#8d99a5"), ("op", "#12283a", "#56b4e9"),
     ("output", "#36202f", "#e08fbb"), ("gradient", "#38230f", "#ff9a57")))
 _FORMS = (("op", "stroke-width:1.2"), ("data", "stroke-width:1.2"), ("param", "stroke-width:1.2"),
@@ -44,7 +43,7 @@ def _colours(colours: _Colours, scope: str) -> str:
     arrows = (("forward", colours.line), ("backward", colours.back))
     rules = [
         (".paper", f"fill:{colours.paper}"), (".ink", f"fill:{colours.ink}"), (".small", f"fill:{colours.small}"),
-        (".frame", f"fill:{colours.frame};stroke:{colours.edge};stroke-width:1"),
+        (".frame", f"fill:{colours.frame}"),
         *((f".{kind} .line", f"stroke:{colour}") for kind, colour in arrows),
         *((f".{kind} .{part}", f"fill:{colour}") for kind, colour in arrows for part in ("tip", "label")),
         *((f".{kind} .form", f"fill:{fill};stroke:{stroke}") for kind, fill, stroke in colours.boxes)]
