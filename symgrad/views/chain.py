@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from symgrad.core.node import Node, topological
 
-__all__ = ["Factor", "Path", "Sum", "factors_of", "follows_axis", "named_chain", "show_chain"]
+__all__ = ["Factor", "Path", "Sum", "factors_of", "follows_axis", "multiplied_out", "named_chain", "show_chain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,15 @@ def show_chain(path: Path, show: Callable[[Factor], str], times: str = "*") -> s
             inner = " + ".join(show_chain(p, show, times) for p in part.paths)
             shown.append(f"({inner})" if len(path.parts) > 1 else inner)
     return times.join(shown)
+
+
+def multiplied_out(path: Path) -> list[list[Factor]]:
+    """The chain as a sum of plain products."""
+    found: list[list[Factor]] = [[]]
+    for part in path.parts:
+        options = [[part]] if isinstance(part, Factor) else [p for inner in part.paths for p in multiplied_out(inner)]
+        found = [have + more for have in found for more in options]
+    return found
 
 
 def follows_axis(of: Node, by: Node) -> bool:

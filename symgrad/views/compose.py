@@ -49,6 +49,8 @@ def known_facts(node: Node) -> frozenset[str]:
     """What is known of a node's value: declared, or by the op it is made with."""
     if node.op.name == "softmax" and is_call(node):
         return frozenset(("simplex", "positive"))
+    if node.op.name in ("standardise.d", "standardise", "variance.d"):
+        return frozenset(("centered",))                    # deviations from the mean sum to zero along the last axis
     return frozenset(("onehot",)) if node.op.name == "onehot" else node.facts
 
 
@@ -247,7 +249,7 @@ class Composer:
                 powers[key(f)] = [f, Fraction(1)]
             else:
                 powers.setdefault(key(base), [base, Fraction(0)])[1] += e
-        return coefficient, left, [(b, e) for b, e in powers.values() if e]
+        return _known_sums(coefficient, left, [(b, e) for b, e in powers.values() if e])
 
     # ------------------------------------------------------------------ multiplied out
     def distributed(self, terms: list[Product], backward: set[Node] | None, limit: int = 12) -> list[Product] | None:
@@ -280,6 +282,24 @@ class Composer:
                 and f[1].op.body[0] == "+" and not is_call(f[1]):
             return self.products(instantiate(f[1], f[2]))
         return []
+
+
+def _known_sums(coefficient: Fraction, bound: list[Idx], factors: list[tuple[eq.Expr, Any]]) -> Product | None:
+    """Sums along the last axis that are known: 1 of what is simplex or one-hot, 0 of deviations from a mean."""
+    for b in list(bound):
+        on = [(f, e) for f, e in factors if b in eq.free(f)]
+        if len(on) != 1 or on[0][1] != 1 or on[0][0][0] != "r":
+            continue
+        f = on[0][0]
+        if f[2][-1] is not b or b in f[2][:-1]:
+            continue
+        facts = known_facts(f[1])
+        if "centered" in facts:
+            return None
+        if facts & {"simplex", "onehot"}:
+            bound.remove(b)
+            factors = [x for x in factors if x[0] is not f]
+    return coefficient, bound, factors
 
 
 def _fixed(delta: eq.Expr, bound: list[Idx]) -> tuple[Idx, eq.Index] | None:

@@ -10,10 +10,10 @@ from symgrad.core.shape import Shape
 from symgrad.derive.reverse import reverse
 from symgrad.ops.arithmetic import filled, product
 from symgrad.views import terms as mx
-from symgrad.views.chain import Factor, Path, factors_of, follows_axis
+from symgrad.views.chain import Factor, Path, factors_of, follows_axis, multiplied_out, show_chain
 from symgrad.views.compose import Idx, NoMatrixForm
 from symgrad.views.elimination import Eliminator
-from symgrad.views.index import component_text
+from symgrad.views.index import Letters, component_text
 from symgrad.views.text import text, tight
 
 __all__ = ["FactorForm", "FactorForms"]
@@ -76,7 +76,31 @@ class FactorForms:
         form = self.form(factor)
         if form.line and form.line not in self.lines:
             self.lines.append(form.line)
-        return form.closed
+        return f"({form.closed})" if form.closed.startswith("-") else form.closed
+
+    def product(self, path: Path) -> str:
+        """The chain with its factors in closed form: as matrix products, or as one `D[...] =` line where values have two axes and more."""
+        if self.index or all(f.by.rank < 2 for f in self.factors[:-1]):
+            return self.wrapped(show_chain(path, self.closed, " * "))
+        letters = Letters(self.graph.ranges)
+        axes = {n: "".join(f",{letters[Idx(s)]}" for s in n.shape)[1:] for f in self.factors for n in (f.of, f.by)}
+        terms = []
+        for factors in multiplied_out(path):
+            shown = []
+            for f in factors:
+                name = f"J{self.factors.index(f) + 1}"
+                inside = ",".join(x for x in (axes[f.of], axes[f.by]) if x)
+                line = component_text(self._node(f), {n: s for n, s in self.names.items() if n is not self._node(f)}, self.graph.ranges, name)
+                if line not in self.lines:
+                    self.lines.append(line)
+                shown.append(f"{name}[{inside}]" if inside else name)
+            terms.append("*".join(shown))
+        left = ",".join(x for x in (axes[self.factors[0].of], axes[self.factors[-1].by]) if x)
+        return f"D[{left}] = {' + '.join(terms)}" if left else " + ".join(terms)
+
+    def _node(self, factor: Factor) -> Node:
+        found = reverse(factor.of, [factor.by]).results[factor.by]
+        return found if found is not None else filled("zeros", factor.of.shape + factor.by.shape)
 
     # ------------------------------------------------------------------ derivation
     def form(self, factor: Factor) -> FactorForm:

@@ -55,8 +55,8 @@ def _summed(e: Expression, bound: Set[str]) -> Expression:
     loose = [name for name in free_indices(e) if name not in bound]
     if not loose:
         return e
-    homes = [(factor, set(free_indices(factor))) for factor in _factors(e)]
-    deep = {name for name in loose if [_is_sum(f) for f, names in homes if name in names] == [True]}
+    homes = [(_is_sum(factor) and above, set(free_indices(factor))) for factor, above in _factors(e)]
+    deep = {name for name in loose if [opens for opens, names in homes if name in names] == [True]}
     here = tuple(name for name in loose if name not in deep)
     inner = _in_factors(e, bound | set(here)) if deep else e
     return Over("sum", here, inner, e.place) if here else inner
@@ -68,10 +68,11 @@ def _is_sum(e: Expression) -> bool:
     return isinstance(e, Binary) and e.operator in ("+", "-")
 
 
-def _factors(e: Expression) -> list[Expression]:
+def _factors(e: Expression) -> list[tuple[Expression, bool]]:
+    """The factors of a product, each with whether it stands above the line."""
     if isinstance(e, Binary) and e.operator in ("*", ".*"):
         return [*_factors(e.left), *_factors(e.right)]
-    return [*_factors(e.left), e.right] if isinstance(e, Binary) and e.operator in ("/", "./") else [e]
+    return [*_factors(e.left), (e.right, False)] if isinstance(e, Binary) and e.operator in ("/", "./") else [(e, True)]
 
 
 def _in_factors(e: Expression, bound: Set[str]) -> Expression:

@@ -10,9 +10,9 @@ from symgrad.core import equation as eq
 from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node
 from symgrad.core.shape import size_text
 from symgrad.views import terms as mx
-from symgrad.views.compose import Composer, Idx, Product, instantiate, is_call, key
+from symgrad.views.compose import CALLS, Composer, Idx, Product, instantiate, is_call, key
 from symgrad.views.elimination import Eliminator
-from symgrad.views.text import call_text, number_text, scalar_text, tight
+from symgrad.views.text import call_text, number_text, scalar_text, text, tight
 
 __all__ = ["Letters", "component_text", "formula_text"]
 
@@ -142,6 +142,9 @@ class _Printer:
             return size_text(e[1])
         if tag == "n":
             return number_text(e[1])[0]
+        soft = self.softmax(e) if tag == "f" and e[1] == "exp" else None
+        if soft is not None:
+            return soft
         if tag == "f":
             return call_text(e[1], [self.text(a) for a in e[2]])
         if tag == "^":
@@ -153,6 +156,18 @@ class _Printer:
                 return self.power(e[1], exponent)
             return f"{self.factor(e[1])}^{self.factor(e[2])}"
         return self.sum(self.composer.products(e))
+
+    def softmax(self, e: eq.Expr) -> str | None:
+        """`softmax(z)[n,k]` where the exponent is z[n,k] - logsumexp(z)[n]."""
+        products = self.composer.products(e[2][0])
+        plain = [(c, f[0][0]) for c, bound, f in products if len(f) == 1 and not bound and f[0][1] == 1 and f[0][0][0] == "r"]
+        if len(products) != 2 or len(plain) != 2 or {c for c, _ in plain} != {1, -1}:
+            return None
+        (_, z), (_, s) = sorted(plain, key=lambda p: -p[0])
+        if not is_call(s[1]) or CALLS[s[1].op.name] != "logsumexp" or s[1].operands[0] is not z[1] or z[2][:-1] != s[2]:
+            return None
+        inside = f"[{','.join(self.letters.show(i) for i in z[2])}]"
+        return f"softmax({text(self.matrices.of(z[1]))}){inside}" if z[1].rank <= 2 else None
 
     def reference(self, e: eq.Expr) -> str:
         node, index = e[1], e[2]

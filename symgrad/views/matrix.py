@@ -18,6 +18,9 @@ __all__ = ["Form", "below", "closed_form", "index_form"]
 Show = Callable[[Node, Mapping[Node, str], str], str]
 """How a node prints, given the names so far and a name for the left side."""
 
+PLAIN = frozenset(("transpose", "negate", "identity", "logsumexp", "log_softmax.u"))
+"""Ops not worth a name: reorderings, and what is part of a softmax where it is used again."""
+
 INLINE_LIMIT = 160
 """How many nodes a form may hold before names are given without trying to do without."""
 
@@ -135,7 +138,7 @@ def _candidates(target: Node, order: Sequence[Node]) -> list[tuple[Node, int]]:
             uses[o] = uses.get(o, 0) + 1
     found = []
     for n in order:
-        leaf = n.op in (VARIABLE, NUMBER, SIZE) or not n.operands or n.op.has_delta or n.op.name in ("transpose", "negate", "identity")
+        leaf = n.op in (VARIABLE, NUMBER, SIZE) or not n.operands or n.op.has_delta or n.op.name in PLAIN
         several = n.rank > 0 and n.op.body is not None and any(e[0] == "f" and len(e[2]) > 1 for e in eq.walk(n.op.body))
         along = n.op.body is None and n.op.origin is not None
         if several or along:

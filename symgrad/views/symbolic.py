@@ -67,7 +67,8 @@ def to_sympy(tree: Expression | Definition, shapes: Mapping[str, Shape], functio
     return _converted([tree], shapes, functions, ranges)
 
 
-def to_sympy_text(text: str, shapes: Mapping[str, Shape], functions: Functions = (), *, ranges: Mapping[str, Size] | None = None) -> sp.Basic:
+def to_sympy_text(text: str, shapes: Mapping[str, Shape], functions: Functions = (), *,
+                  ranges: Mapping[str, Size] | None = None) -> sp.Basic:
     """The sympy object of notation text; `name = ...` lines before the last are put in where their names stand.
 
     Arguments and errors as for `to_sympy`; NotationError where the text does not parse.
@@ -82,11 +83,15 @@ def _converted(lines: Sequence[Statement | Expression], shapes: Mapping[str, Sha
     try:
         for line in lines:
             if not isinstance(line, Definition | Output | Expression):
-                raise UnsupportedError(f"a line of kind {type(line).__name__.lower()} has no sympy form: give expressions and `name = ...` lines")
-            tree = line if isinstance(line, Expression) else with_free_sums(line) if isinstance(line, Definition) else line.value
-            trees.append(tree)
-            if isinstance(line, Definition) and line is not lines[-1]:
+                kind = type(line).__name__.lower()
+                raise UnsupportedError(f"a line of kind {kind} has no sympy form: give expressions and `name = ...` lines")
+            if isinstance(line, Definition):
+                trees.append(with_free_sums(line))
                 definitions[line.name] = line
+            else:
+                trees.append(line.value if isinstance(line, Output) else line)
+        if isinstance(lines[-1], Definition):
+            del definitions[lines[-1].name]
         reserved = frozenset(name for tree in trees for name in index_names(tree))
         reader = _Reader(shapes, functions, ranges or {}, definitions, _whole_names(trees), reserved)
         return reader.value(trees[-1], {name: index_symbol(name) for name in free_indices(trees[-1])}).expr
@@ -176,7 +181,7 @@ class _Reader:
         if len(index) > len(sizes):
             raise ShapeError(f"{len(index)} indices on {name}, which has {len(sizes)}")
         if len(left) > 2 or (name in self.whole and len(sizes) > 2):
-            raise UnsupportedError(f"{name} has {len(sizes)} axes, which no matrix of sympy has: take the index view, where it stands with its indices")
+            raise UnsupportedError(f"{name} has {len(sizes)} axes, which no matrix of sympy has: take the index view")
         if name in self.whole:
             symbol = matrix(MatrixSymbol(name, *(*sizes, sp.Integer(1))[:2]))
             if not index:
@@ -264,15 +269,17 @@ class _Reader:
         raise UnsupportedError(f"the range of the index {name} follows from nothing: give it among the ranges")
 
     def _axis(self, e: Expression, axis: int, env: _Indices) -> Expr:
-        if isinstance(e, Name) and e.name in self.definitions:
+        """The size of an axis as indices see it: a vector, row or column, has one."""
+        if isinstance(e, Name) and e.name in self.shapes and e.name not in self.definitions:
+            sizes = tuple(map(size_expression, self.shapes[e.name]))
+        elif isinstance(e, Name) and e.name in self.definitions and axis < len(self.definitions[e.name].indices):
             definition = self.definitions[e.name]
-            if axis < len(definition.indices):
-                return self._range(definition.indices[axis].name or "", definition.value, env)
-        elif isinstance(e, Name) and axis < len(self.shapes.get(e.name, ())):
-            return size_expression(self.shapes[e.name][axis])
-        elif not isinstance(e, Name):
-            shape = self.value(e, env).shape
-            return next(s for s in shape if s != 1) if axis == 0 and 1 in shape and set(shape) != {1} else shape[axis]
+            return self._range(definition.indices[axis].name or "", definition.value, env)
+        else:
+            sizes = self.value(e, env).shape
+            sizes = tuple(s for s in sizes if s != 1) or sizes
+        if axis < len(sizes):
+            return sizes[axis]
         raise ShapeError(f"there is no axis {axis + 1} to index")
 
     # ------------------------------------------------------------------ functions

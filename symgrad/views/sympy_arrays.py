@@ -12,13 +12,13 @@ from sympy.matrices.expressions.hadamard import HadamardPower, HadamardProduct
 from sympy.matrices.expressions.kronecker import KroneckerProduct
 from sympy.matrices.expressions.special import OneMatrix
 
-from symgrad.core.functions import EQUATIONS, KINKS, NATIVE, defined_equation, function_class, function_name
+from symgrad.core.functions import EQUATIONS, KINKS, defined_equation, function_class, function_name
 from symgrad.core.symbols import base
 from symgrad.errors import ShapeError, UnsupportedError
 
 __all__ = [
-    "ARGUMENT", "Array", "CALLS", "Fitting", "add", "apply", "component", "divide", "elementwise", "elementwise_power", "matrix", "multiply",
-    "known_function", "power", "scalar", "transpose",
+    "ARGUMENT", "CALLS", "Array", "Fitting", "add", "apply", "component", "divide", "elementwise", "elementwise_power", "known_function",
+    "matrix", "multiply", "power", "scalar", "transpose",
 ]
 
 ARGUMENT = base("z", 0)
@@ -178,8 +178,7 @@ def known_function(name: str, order: int = 0) -> Callable[[Expr], Expr]:
 def _in_sympy(expr: Expr) -> Expr:
     """With the package's own functions written out."""
     def own(e: Expr) -> bool:
-        return isinstance(e, sp.Function) and (function_name(e) in KINKS or function_name(e) in EQUATIONS) and function_name(e) not in NATIVE \
-            and not isinstance(e, sp.Abs | sp.sign)
+        return isinstance(e, sp.Function) and function_name(e) in {**KINKS, **EQUATIONS} and not isinstance(e, sp.Abs | sp.sign)
 
     def written(e: Expr) -> Expr:
         name = function_name(e)

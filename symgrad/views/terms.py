@@ -201,8 +201,10 @@ def mul(*factors: Term) -> Term:
             _push(flat, x)
     if not flat:
         return term(coefficient, scalars, ONE if shape == SCALAR else eye(shape[0]))
-    flat, extra = _without_simplex(flat)
-    scalars.extend(extra)
+    known = _known_row_sums(flat)
+    if known is None:
+        return zeros(shape)
+    flat = known
     if len(flat) == 1:
         body = flat[0]
     else:
@@ -242,14 +244,17 @@ def _push(flat: list[Term], x: Term) -> None:
     flat.append(x)
 
 
-def _without_simplex(flat: list[Term]) -> tuple[list[Term], list[tuple[Term, Any]]]:
-    """Rows that sum to 1 times ones are ones (declared simplex or onehot)."""
+def _known_row_sums(flat: list[Term]) -> list[Term] | None:
+    """The factors with a product of rows of known sum and ones evaluated: 1 of what is simplex or one-hot; None where the sum is 0."""
     for n, (a, b) in enumerate(zip(flat, flat[1:], strict=False)):
-        if b.kind == "ones" and facts_of(a) & {"simplex", "onehot"} and b.shape[1] is NONE and a.shape[0] is not NONE:
-            return [*flat[:n], ones((a.shape[0], b.shape[1])), *flat[n + 2:]], []
-        if a.kind == "ones" and b.kind == "t" and facts_of(b.args[0]) & {"simplex", "onehot"} and a.shape[0] is NONE and b.shape[1] is not NONE:
-            return [*flat[:n], ones((a.shape[0], b.shape[1])), *flat[n + 2:]], []
-    return flat, []
+        right = b.kind == "ones" and b.shape[1] is NONE and a.shape[0] is not NONE
+        left = a.kind == "ones" and a.shape[0] is NONE and b.shape[1] is not NONE
+        facts = facts_of(a) if right else facts_of(transpose(b)) if left else frozenset()
+        if "centered" in facts:
+            return None
+        if facts & {"simplex", "onehot"}:
+            return [*flat[:n], ones((a.shape[0], b.shape[1])), *flat[n + 2:]]
+    return flat
 
 
 def _weight(parts: Iterable[Term]) -> int:
@@ -495,6 +500,8 @@ def total(m: Term) -> Term:
         return total(m.args[0])
     if m.kind == "call" and m.args[0] == "diag":
         return trace(m.args[1])
+    if "centered" in facts_of(m):
+        return number(0)
     if facts_of(m) & {"simplex", "onehot"}:
         return size_leaf(m.shape[0]) if m.shape[1] is not NONE else ONE
     if m.kind == "mul" and m.args[0].shape[1] is NONE:      # the sum of u*v' is sum(u)*sum(v)

@@ -144,7 +144,7 @@ class Viewer:
         if path is None:
             return self.view("jacobian", self.matrix().form, self.numerator_shape)
         forms = FactorForms(self.graph, self.names, path)
-        body = forms.wrapped(show_chain(path, forms.closed, " * "))
+        body = forms.product(path)
         return self.view("jacobian", Form(tuple(forms.lines), body, self._transposed()), self.numerator_shape)
 
     def factor_list(self) -> tuple[FactorForms, list[Factor]] | None:
