@@ -6,29 +6,36 @@ factors that could be read as a mixed number or as the application of a function
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from itertools import pairwise
 
+import sympy as sp
+
+from symgrad.core.shape import Shape, Size
 from symgrad.errors import InputError
-from symgrad.notation.parse import parse
-from symgrad.notation.statements import Claim, Const, Declaration, Definition, Family, Function, Op, Output, Size, Statement, Type
-from symgrad.notation.syntax import Affine, AffineTerm, Expression, Place
+from symgrad.notation.parse import parse, parse_expression
+from symgrad.notation.statements import Claim, Const, Declaration, Definition, Family, Function, Op, Output, Statement, Type
+from symgrad.notation.statements import Size as SizeLine
+from symgrad.notation.syntax import Affine, AffineTerm, Binary, Call, Expression, Index, Name, Place
 from symgrad.views.names import function_symbol, index_name, indices_tex, name_symbol
 from symgrad.views.typeset import Piece, Typesetter
 
-__all__ = ["latex", "latex_parts", "latex_text"]
+__all__ = ["latex", "latex_parts", "latex_parts_text", "latex_text", "shape_latex"]
 
 _NOWHERE = Place(1, 1, 2)
+_SUM, _PRODUCT = ("+", "-"), ("*", ".*", "./")
 _FACTS = {"psd": "positive semidefinite", "spd": "symmetric positive definite", "lower": "lower triangular", "upper": "upper triangular",
           "onehot": "one-hot"}
 
 
-def latex(tree: Expression | Statement | Claim, names: Mapping[str, str] | None = None, *, left: str | None = None,
+def latex(tree: Expression | Statement | Claim, names: Mapping[str, str] | None = None, *, left: Expression | None = None,
           scalars: Collection[str] = ()) -> str:
     r"""The LaTeX of an expression or of one line of a network, without delimiters.
 
     Args:
         tree: what the parser gave: an expression, a declaration, a definition, a claim.
         names: the LaTeX of names and functions where the user chose it; `views.names.labels` reads them off a network.
-        left: what to print on the left of a definition or claim, instead of its name: `\left[\frac{\partial L}{\partial W}\right]_{dk}`.
+        left: what to print on the left instead of a definition's name, which keeps its indices: with `grad(L, W)` for a `D[d, k] = ...` line
+            \left[\frac{\partial L}{\partial W}\right]_{dk} = ...; an expression gets a left side.
         scalars: names known to be scalars; an elementwise quotient by one of them is a fraction.
 
     Raises:
@@ -38,9 +45,13 @@ def latex(tree: Expression | Statement | Claim, names: Mapping[str, str] | None 
     >>> print(latex(parse_expression("W1' * x[n] + b1"), {"W1": "W^{(1)}"}))
     {W^{(1)}}^{\top}\,x_{n} + b_{1}
     """
-    if isinstance(tree, Expression):
-        return Typesetter(names, scalars).piece(tree).tex
-    return _line(tree, names, left, scalars)
+    if isinstance(tree, Output):
+        tree = tree.value
+    if not isinstance(tree, Expression):
+        return _line(tree, names, left, scalars)
+    tex = _piece(tree, names, scalars).tex
+    before = "" if left is None else _piece(left, names, scalars).tex
+    return f"{before} = {tex}" if before and before != tex else tex
 
 
 def latex_parts(expression: Expression, names: Mapping[str, str] | None = None, *, scalars: Collection[str] = ()) -> tuple[str, ...]:
@@ -51,48 +62,76 @@ def latex_parts(expression: Expression, names: Mapping[str, str] | None = None, 
     return _piece(expression, names, scalars).parts
 
 
-def latex_text(text: str, names: Mapping[str, str] | None = None, functions: Collection[str] = (), *, left: str | None = None,
+def latex_text(text: str, names: Mapping[str, str] | None = None, functions: Collection[str] = (), *, left: str = "",
                scalars: Collection[str] = ()) -> str:
     """The LaTeX of notation text; several lines become one `aligned` block.
 
     Args:
         text: an expression, a `D[...] =` line, or lines as in a network.
         functions: functions and ops declared elsewhere.
+        left: notation for the left side of the last line, as for `latex`.
 
-    `left` takes the place of the left side of the last line; other arguments and errors as for `latex`.
+    Other arguments and errors as for `latex`.
 
     Raises:
         NotationError: the text does not parse.
     """
     network = parse(text, limits=None, functions=functions)
+    of = parse_expression(left, limits=None, functions=functions) if left else None
     lines = [*network.statements, *network.claims]
-    shown = [latex(line, names, left=left if line is lines[-1] else None, scalars=scalars) for line in lines]
+    shown = [latex(line, names, left=of if line is lines[-1] else None, scalars=scalars) for line in lines]
     if len(shown) == 1:
         return shown[0]
-    rows = [line.replace(" = ", " &= ", 1) if " = " in line and not isinstance(of, Output) else f"& {line}"
-            for of, line in zip(lines, shown, strict=True)]
+    rows = [f"& {tex}" if (isinstance(line, Output) and of is None) or " = " not in tex else tex.replace(" = ", " &= ", 1)
+            for line, tex in zip(lines, shown, strict=True)]
     return r"\begin{aligned} " + r" \\ ".join(rows) + r" \end{aligned}"
+
+
+def latex_parts_text(text: str, names: Mapping[str, str] | None = None, functions: Collection[str] = (), *,
+                     scalars: Collection[str] = ()) -> tuple[tuple[str, str], ...]:
+    """The parts of `latex_parts`, each with its piece of the text; one pair where text and formula divide differently.
+
+    Arguments and errors as for `latex_text`; the text is one expression on one line.
+    """
+    tree = parse_expression(text, limits=None, functions=functions)
+    parts = latex_parts(tree, names, scalars=scalars)
+    columns: list[int] = []
+    node = tree
+    signs = _SUM if isinstance(tree, Binary) and tree.operator in _SUM else _PRODUCT
+    while isinstance(node, Binary) and node.operator in signs:
+        columns.append(node.place.column - 1)
+        node = node.left
+    edges = [0, *reversed(columns), len(text)]
+    pieces = [text[start:end].strip() for start, end in pairwise(edges)]
+    if len(pieces) != len(parts) or any(piece.count("(") != piece.count(")") for piece in pieces):
+        return ((_piece(tree, names, scalars).tex, text),)
+    return tuple(zip(parts, pieces, strict=True))
+
+
+def shape_latex(shape: Shape) -> str:
+    r"""A shape as in K \times D; 1 for a scalar."""
+    return r" \times ".join(_expression_size(size) for size in shape) or "1"
 
 
 def _piece(expression: Expression, names: Mapping[str, str] | None, scalars: Collection[str]) -> Piece:
     return Typesetter(names, scalars).piece(expression)
 
 
-def _line(tree: Statement | Claim, names: Mapping[str, str] | None, left: str | None, scalars: Collection[str]) -> str:
+def _line(tree: Statement | Claim, names: Mapping[str, str] | None, left: Expression | None, scalars: Collection[str]) -> str:
     match tree:
         case Definition():
-            return f"{left or _left(tree, names)} = {_piece(tree.value, names, scalars).tex}"
+            target = left or Name(tree.name, tree.place)
+            shown = _piece(Index(target, tree.indices, tree.place) if tree.indices else target, names, scalars)
+            return f"{shown.tex} = {_piece(tree.value, names, scalars).tex}"
         case Claim():
-            return f"{left or _piece(tree.target, names, scalars).tex} = {_piece(tree.value, names, scalars).tex}"
-        case Output():
-            return _piece(tree.value, names, scalars).tex
+            return f"{_piece(left or tree.target, names, scalars).tex} = {_piece(tree.value, names, scalars).tex}"
         case Const():
             return f"{name_symbol(tree.name, names).tex} = {_piece(tree.value, names, scalars).tex}"
         case Declaration():
             return _declaration(tree, names)
         case Family():
             return f"{index_name(tree.name)} = {tree.first}, \\dots, {_size(tree.last, names)}"
-        case Size():
+        case SizeLine():
             return name_symbol(tree.name, names).tex + (r" \in \mathbb{N}" if tree.value is None else f" = {tree.value}")
         case Function():
             return _function(tree, names)
@@ -101,13 +140,14 @@ def _line(tree: Statement | Claim, names: Mapping[str, str] | None, left: str | 
     raise InputError(f"{type(tree).__name__} has no LaTeX form: give an expression or a line of a network")
 
 
-def _left(definition: Definition, names: Mapping[str, str] | None) -> str:
-    symbol = name_symbol(definition.name, names)
-    return (symbol.indexed(indices_tex(definition.indices)) if definition.indices else symbol).tex
-
-
 def _size(size: int | str, names: Mapping[str, str] | None) -> str:
     return str(size) if isinstance(size, int) else name_symbol(size, names).tex
+
+
+def _expression_size(size: Size) -> str:
+    if isinstance(size, int | str):
+        return _size(size, None)
+    return sp.latex(size, symbol_names={s: name_symbol(s.name).tex for s in size.free_symbols})
 
 
 def _declaration(tree: Declaration, names: Mapping[str, str] | None) -> str:
@@ -138,9 +178,5 @@ def _function(tree: Function, names: Mapping[str, str] | None) -> str:
 
 def _op(tree: Op) -> str:
     """The names of an op's line are its own: labels do not reach them."""
-    arguments = ", ".join(name_symbol(p).tex for p in tree.parameters)
-    head = f"{function_symbol(tree.name).tex}({arguments})"
-    if tree.equation.indices:
-        head += f"_{{{indices_tex(tree.equation.indices)}}}"
-    lines = [latex(tree.equation, left=head), *map(latex, tree.where)]
-    return r",\quad ".join(lines)
+    head = Call(tree.name, tuple(Name(p, tree.place) for p in tree.parameters), (), tree.place)
+    return r",\quad ".join([latex(tree.equation, left=head), *map(latex, tree.where)])
