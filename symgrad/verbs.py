@@ -11,7 +11,7 @@ from symgrad.core.shape import Size
 from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
 from symgrad.ops.operators import as_node
-from symgrad.plan.plan import Plan, make_plan
+from symgrad.plan.residuals import Plan, make_plan
 from symgrad.results import Derivation, Derivative, Wrt, compile_derivative, differentiate, wanted
 from symgrad.run.executor import execute
 from symgrad.run.functions import Given, function_values

@@ -10,7 +10,7 @@ from symgrad.errors import InputError
 from symgrad.explain.diagram import Arrow, Box, BoxKind, Diagram
 from symgrad.explain.formulas import Typesetter, shape_latex
 from symgrad.results import Derivation
-from symgrad.views.chain import Factor, Path
+from symgrad.views.chain import Factor, Path, follows_axis
 from symgrad.views.factors import FactorForms
 from symgrad.views.matrix import closed_form
 
@@ -85,10 +85,18 @@ def _box(node: Node, id_: str, name: str, names: Mapping[Node, str], graph: Grap
 def _backward(node: Node, operand: Node, ids: Mapping[Node, str], names: Mapping[Node, str], graph: Graph, typeset: Typesetter) -> Arrow:
     """node -> operand with the local derivative; in full where that is short."""
     factor = Factor(node, operand)
-    forms = FactorForms(graph, names, Path((factor,)))
+    forms = FactorForms(graph, names, Path((factor,)), _example(node, operand, names, graph))
     form = forms.form(factor)
     label = typeset.math(form.jac)
-    if len(form.shape) <= 2 and len(form.closed) <= 28 and not form.line:
+    if len(form.shape) <= 2 and len(form.closed) <= 24 and not form.line:
         closed = typeset.math(form.closed)
         return Arrow(ids[node], ids[operand], f"{label.tex} = {closed.tex}", f"{form.jac} = {form.closed}", "backward", form.closed)
     return Arrow(ids[node], ids[operand], label.tex, form.jac, "backward", form.closed)
+
+
+def _example(node: Node, operand: Node, names: Mapping[Node, str], graph: Graph) -> tuple[str, set[Node]]:
+    """The examples' index and which of the two values carry it, where the derivative is one of a single example."""
+    index = {n: graph.families[names[n]].index[0] for n in (node, operand) if names.get(n) in graph.families}
+    if not index or (len(index) == 2 and (len(set(index.values())) > 1 or not follows_axis(node, operand))):
+        return "", set()
+    return next(iter(index.values())), set(index)

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import sympy as sp
+
 from symgrad.core.graph import Graph
 from symgrad.core.shape import Shape, shape_text
 from symgrad.explain.document import Inline, Line, Math, Text
@@ -43,6 +45,11 @@ class Typesetter:
     def math(self, notation: str) -> Math:
         """One formula."""
         return Math(latex_text(notation, self.names, functions=self.functions), notation)
+
+    def cost(self, operations: sp.Expr) -> Math:
+        """A number of operations, a polynomial in the sizes."""
+        text = str(sp.expand(operations))
+        return self.math(text.replace("**", "^")) if operations.is_polynomial(*operations.free_symbols) else Math(sp.latex(operations), text)
 
     def shape(self, shape: Shape) -> Math:
         """`K \\times D`; 1 for a scalar."""

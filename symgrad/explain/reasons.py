@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from symgrad.core.graph import Graph
 from symgrad.core.node import Node, topological
 from symgrad.derive.reverse import Reverse
 from symgrad.views.factors import FactorForm
@@ -20,7 +21,7 @@ RULES: dict[str, str] = {
 }
 
 
-def reason_of(form: FactorForm, names: Mapping[Node, str]) -> str:
+def reason_of(form: FactorForm, names: Mapping[Node, str], graph: Graph) -> str:
     """The rule behind one local derivative."""
     of, by = form.factor.of, form.factor.by
     inside = [n for n in topological([of]) if n is of or (n not in names and n.operands)]
@@ -33,12 +34,13 @@ def reason_of(form: FactorForm, names: Mapping[Node, str]) -> str:
     for n in reversed(used):
         rule = RULES.get(n.op.name)
         if rule is None and n.op.body is not None and n.op.body[0] == "f":
-            rule = "elementwise: each entry depends on its own entry only, so the Jacobian is diagonal" if n.rank else "the derivative of the function at its argument"
+            family = max((len(graph.families[names[x]].index) for x in (of, by) if names.get(x) in graph.families), default=0)
+            rule = "elementwise: each entry depends on its own entry only, so the Jacobian is diagonal" if n.rank > family else "the derivative of the function at its argument"
         if rule is None:
             rule = "linear: the coefficients" if n.op.name in ("contraction", "product", "inner") else f"the rule of {n.op.name}"
         if rule not in rules:
             rules.append(rule)
-    kept = [r for r in rules if not r.startswith("the derivative of a sum")] or rules
+    kept = [r for r in rules if r not in (RULES["add"], RULES["sum"])] or rules
     return "; ".join(kept[:2]) or "by definition"
 
 

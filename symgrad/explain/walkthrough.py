@@ -4,20 +4,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import sympy as sp
+
 from symgrad.core.node import Node, Variable
-from symgrad.core.shape import shape_text
+from symgrad.core.shape import Shape, Size, size_expression
 from symgrad.explain.document import (
     Block, Check, Code, CodeBlock, Document, Equation, Factor, FactorRow, Inline, Line, Math, Note, Paragraph, Picture, Reference, Section,
     Table,
 )
 from symgrad.explain.formulas import Typesetter, words
 from symgrad.explain.reasons import reason_of, zero_reason
-from symgrad.plan.chain_order import best_order
-from symgrad.plan.plan import Plan
+from symgrad.plan.chain_order import best_order, order_text
+from symgrad.plan.residuals import Plan
 from symgrad.results import Derivation, Derivative
 from symgrad.run.verify import Report
-from symgrad.views.chain import Sum, factors_of, named_chain
+from symgrad.views.chain import Factor as ChainFactor
+from symgrad.views.chain import Path, Sum, factors_of, named_chain
 from symgrad.views.factors import FactorForm, FactorForms
+from symgrad.views.index import component_text
 from symgrad.views.matrix import closed_form
 
 __all__ = ["Material", "walkthrough"]
@@ -144,15 +148,15 @@ class _Teller:
             return [self.result(name, d)]
         path = named_chain(d.output, d.variable, self.names)
         forms = FactorForms(self.graph, self.names, path)
-        return [self.chain(name, d, forms, path), self.locals(name, d, forms), self.result(name, d)]
+        return [self.chain(name, d, forms, path), self.locals(name, d, forms, path), self.result(name, d)]
 
-    def chain(self, name: str, d: Derivative, forms: FactorForms, path: object) -> Section:
+    def chain(self, name: str, d: Derivative, forms: FactorForms, path: Path) -> Section:
         blocks: list[Block] = [Paragraph(words("Follow every path from ", self.typeset.math(name), " to ", self.typeset.math(self.d.of), ", and multiply the derivatives along it.",
                                                " The sum over the examples stands in front." if forms.index else ""))]
         left = self.typeset.math(f"jac({forms.names.get(d.output, 'f')}, {name})") if d.output in forms.names else None
         blocks.append(Equation((Line(self.typeset.parts(str(d.chain.form.body)), left),), f"chain-{self.count + 1}"))
-        factors = factors_of(path)  # type: ignore[arg-type]  # the path made above
-        if not any(isinstance(p, Sum) for p in path.parts):  # type: ignore[attr-defined]
+        factors = factors_of(path)
+        if not any(isinstance(p, Sum) for p in path.parts):
             row = FactorRow(tuple(Factor(self.typeset.math(forms.jac(f)), self.typeset.shape(forms.form(f).shape)) for f in factors))
             blocks.append(Paragraph(words("Each factor with its shape beneath; neighbours fit.")))
             blocks.append(Equation((Line((row,)),)))
@@ -173,16 +177,20 @@ class _Teller:
                  for n, o in list(shown)[:4]]
         return [Note("why", tuple(lines))] if lines else []
 
-    def order(self, forms: FactorForms, factors: Sequence[object]) -> list[Block]:
+    def order(self, forms: FactorForms, factors: Sequence[ChainFactor]) -> list[Block]:
         """In which order to multiply, by symbolic cost (L5)."""
-        shapes = [forms.form(f).shape for f in factors]  # type: ignore[arg-type]
-        if len(shapes) < 3:
+        if len(factors) < 3:
             return []
-        diagonal = ["diagonal" if forms.form(f).closed.startswith("diag(") else "dense" for f in factors]  # type: ignore[arg-type]
-        order = best_order(shapes, diagonal)
-        return [Note("why", (Paragraph(words(order.sentence)),))]
+        shapes = [(_flat(forms.axes(f.of)), _flat(forms.axes(f.by))) for f in factors]
+        diagonal = ["diagonal" if forms.form(f).closed.startswith("diag(") else "dense" for f in factors]
+        best = best_order(shapes, diagonal)
+        costs = [("from the left", best.flops_left_to_right), ("from the right", best.flops_right_to_left)]
+        others = [x for way, cost in costs if cost != best.flops for x in (f", {way} ", self.typeset.cost(cost))]
+        where = f" (best at {', '.join(f'{k} = {v}' for k, v in best.assumed.items())})" if best.assumed else " (best for all sizes)"
+        return [Note("why", (Paragraph(words("In which order to multiply matters. Numbering the factors from the left, ", Code(order_text(best.order)), " is the cheapest",
+                                             where, ": ", self.typeset.cost(best.flops), " operations for one example", *others, ".")),))]
 
-    def locals(self, name: str, d: Derivative, forms: FactorForms) -> Section:
+    def locals(self, name: str, d: Derivative, forms: FactorForms, path: Path) -> Section:
         blocks: list[Block] = []
         fresh: list[Line] = []
         for f in forms.factors:
@@ -196,16 +204,25 @@ class _Teller:
             self.told.setdefault((f.of, f.by), anchor)
         if fresh:
             blocks.insert(0, Equation(tuple(fresh)))
+        if not any(isinstance(p, Sum) for p in path.parts):
+            blocks += self.closed_row(forms)
         blocks += self.cotangents(d, forms)
         return self.section(words("By ", self.typeset.math(name), ": each factor in closed form"), blocks, anchor, "local derivatives")
 
     def local(self, form: FactorForm) -> list[Line]:
-        reason = words(reason_of(form, self.names), "; ", self.typeset.shape(form.shape))
-        if form.line:
-            head, _, right = form.line.partition(" = ")
-            inside = head[head.find("["):]
-            return [self.typeset.line(f"{form.jac}{inside}" if False else head, right, words("the components of ", self.typeset.math(form.jac), "; ", reason[0], "; ", self.typeset.shape(form.shape)))]
-        return [self.typeset.line(form.jac, form.closed, reason)]
+        reason = words(reason_of(form, self.names, self.graph), "; ", self.typeset.shape(form.shape))
+        if not form.line:
+            return [self.typeset.line(form.jac, form.closed, reason)]
+        head, _, right = form.shown.partition(" = ")
+        index = head[head.find("[") + 1:-1].split(",")
+        return [self.typeset.line(f"{form.jac}[{','.join(index[len(index) - form.rank:])}]", right, reason)]
+
+    def closed_row(self, forms: FactorForms) -> list[Block]:
+        """The product again, every factor in closed form with its shape beneath."""
+        if len(forms.factors) < 2 or any(f.line for f in map(forms.form, forms.factors[:-1])):
+            return []
+        row = tuple(Factor(self.typeset.math(forms.form(f).jac if forms.form(f).line else forms.closed(f)), self.typeset.shape(forms.form(f).shape)) for f in forms.factors)
+        return [Paragraph(words("Put in their places:")), Equation((Line((FactorRow(row),)),))]
 
     def cotangents(self, d: Derivative, forms: FactorForms) -> list[Block]:
         """The products from the left, as the backward pass computes them: each from the one before (L8)."""
@@ -220,10 +237,13 @@ class _Teller:
             label = f"d_{self.names[f.by]}"
             others = {n: s for n, s in known.items() if n is not node}
             form = closed_form(node, others, self.graph.ranges, d.viewer.forward, self.graph.names)
-            if form.lines or form.note or node in known:
+            if node in known:
                 continue
+            head, right = label, form.body
+            if form.lines or form.note:
+                head, _, right = component_text(node, others, self.graph.ranges, label, ranged=False).partition(" = ")
             known[node] = label
-            lines.append(Line(self.typeset.parts(form.body), self.typeset.math(label), words("the derivative by ", self.typeset.math(self.names[f.by]), ", ", self.typeset.shape(node.shape))))
+            lines.append(Line(self.typeset.parts(right), self.typeset.math(head), words("the derivative by ", self.typeset.math(self.names[f.by]), ", ", self.typeset.shape(node.shape))))
         if len(lines) < 2:
             return []
         return [Paragraph(words("Multiplied from the left, each product is made from the one before it, so none is computed twice. In the shape of the values themselves:")),
@@ -256,10 +276,11 @@ class _Teller:
 
     def schedule(self) -> Section:
         plan = self.m.plan
-        rows = tuple((words(str(s.number)), words(s.phase), words(Code(s.name)), words(", ".join(s.reads)), words(", ".join(s.reuses)), words(str(s.flops)), words(", ".join(s.frees)))
+        rows = tuple((words(str(s.number)), words(s.phase), words(Code(s.name)), words(", ".join(s.reads)), words(", ".join(s.reuses)), words(self.typeset.cost(s.flops)), words(", ".join(s.frees)))
                      for s in plan.steps[:80])
         header = tuple(words(h) for h in ("step", "pass", "makes", "reads", "of these cached", "operations", "then free"))
-        total = Paragraph(words(f"Operations: {plan.flops}; without reuse {plan.flops_without_reuse}."))
+        total = Paragraph(words("Operations in all: ", self.typeset.cost(plan.flops), ". If every gradient were computed on its own, with nothing kept: ",
+                                self.typeset.cost(plan.flops_without_reuse), "."))
         return self.section("The schedule", [Table(header, rows, align="rllllll"), total], "schedule")
 
     def check(self) -> Section:
@@ -267,9 +288,11 @@ class _Teller:
         sizes = ", ".join(f"{k} = {v}" for k, v in r.sizes.items())
         stand = f" Unknown functions ({', '.join(r.stand_ins)}) were three smooth ones in turn." if r.stand_ins else ""
         text = words(f"{r}.", f" At random values with {sizes}." if sizes else "", stand)
-        return self.section("The check", [Check(r.ok, text, r.max_error)], "check")
+        return self.section("The check", [Check(r.ok, text, None)], "check")
 
 
-def shapes_of(names: Sequence[str], derivation: Derivation) -> str:
-    """The shapes of some names as text."""
-    return ", ".join(f"{n}: {shape_text(derivation.graph[n].shape)}" for n in names)
+def _flat(shape: Shape) -> Size:
+    """The number of entries of a shape, as the size of one axis."""
+    if len(shape) == 1:
+        return shape[0]
+    return sp.Mul(*[size_expression(s) for s in shape]) if shape else 1

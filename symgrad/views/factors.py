@@ -30,16 +30,21 @@ class FactorForm:
     line: str = ""
     shown: str = ""                                        # the line for reading: deltas stay deltas
 
+    @property
+    def rank(self) -> int:
+        """How many indices the factor has, a leading 1 not counted."""
+        return len(self.shape) - (1 if self.shape[:1] == (1,) else 0)
+
 
 class FactorForms:
     """Closed forms of the factors of one chain. `index` is the examples' index where the chain is per example, else empty."""
 
-    def __init__(self, graph: Graph, names: Mapping[Node, str], path: Path) -> None:
+    def __init__(self, graph: Graph, names: Mapping[Node, str], path: Path, examples: tuple[str, set[Node]] | None = None) -> None:
         self.graph, self.names = graph, dict(names)
         self.factors = factors_of(path)
         self.lines: list[str] = []
         self._forms: dict[Factor, FactorForm] = {}
-        self.index, self.per_example = self._examples()
+        self.index, self.per_example = examples or self._examples()
 
     def _examples(self) -> tuple[str, set[Node]]:
         """The family index that the middle of the chain carries along, and the nodes that carry it."""
@@ -102,6 +107,10 @@ class FactorForms:
         found = reverse(factor.of, [factor.by]).results[factor.by]
         return found if found is not None else filled("zeros", factor.of.shape + factor.by.shape)
 
+    def axes(self, node: Node) -> Shape:
+        """The axes of a value on the chain: of one example, where the chain is per example."""
+        return node.shape[1:] if node in self.per_example else node.shape
+
     # ------------------------------------------------------------------ derivation
     def form(self, factor: Factor) -> FactorForm:
         """The closed form of a factor, derived once."""
@@ -114,8 +123,7 @@ class FactorForms:
         swept = reverse(of, [by])
         node = swept.results[by]
         fixed = of in self.per_example or by in self.per_example
-        of_axes = of.shape[1:] if of in self.per_example else of.shape
-        by_axes = by.shape[1:] if by in self.per_example else by.shape
+        of_axes, by_axes = self.axes(of), self.axes(by)
         shape = (of_axes or (1,)) + by_axes
         if node is None:
             node = filled("zeros", of.shape + by.shape)
