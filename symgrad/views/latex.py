@@ -17,7 +17,8 @@ from symgrad.notation.statements import Claim, Const, Declaration, Definition, F
 from symgrad.notation.statements import Size as SizeLine
 from symgrad.notation.syntax import Affine, AffineTerm, Binary, Call, Expression, Index, Name, Place
 from symgrad.views.names import function_symbol, index_name, indices_tex, name_symbol
-from symgrad.views.typeset import Piece, Typesetter
+from symgrad.views.pieces import Piece
+from symgrad.views.typeset import Typesetter
 
 __all__ = ["latex", "latex_parts", "latex_parts_text", "latex_text", "shape_latex"]
 
@@ -34,8 +35,8 @@ def latex(tree: Expression | Statement | Claim, names: Mapping[str, str] | None 
     Args:
         tree: what the parser gave: an expression, a declaration, a definition, a claim.
         names: the LaTeX of names and functions where the user chose it; `views.names.labels` reads them off a network.
-        left: what to print on the left instead of a definition's name, which keeps its indices: with `grad(L, W)` for a `D[d, k] = ...` line
-            \left[\frac{\partial L}{\partial W}\right]_{dk} = ...; an expression gets a left side.
+        left: what to print on the left instead of a definition's name, which keeps its indices: `grad(L, W)` for a `D[d, k] = ...` line
+            gives \left[\frac{\partial L}{\partial W}\right]_{dk} = ...; an expression gets a left side.
         scalars: names known to be scalars; an elementwise quotient by one of them is a fraction.
 
     Raises:
@@ -98,7 +99,7 @@ def latex_parts_text(text: str, names: Mapping[str, str] | None = None, function
     columns: list[int] = []
     node = tree
     signs = _SUM if isinstance(tree, Binary) and tree.operator in _SUM else _PRODUCT
-    while isinstance(node, Binary) and node.operator in signs:
+    while isinstance(node, Binary) and node.operator in signs and len(columns) < len(parts) - 1:
         columns.append(node.place.column - 1)
         node = node.left
     edges = [0, *reversed(columns), len(text)]
@@ -147,7 +148,7 @@ def _size(size: int | str, names: Mapping[str, str] | None) -> str:
 def _expression_size(size: Size) -> str:
     if isinstance(size, int | str):
         return _size(size, None)
-    return sp.latex(size, symbol_names={s: name_symbol(s.name).tex for s in size.free_symbols})
+    return str(sp.latex(size, symbol_names={s: name_symbol(s.name).tex for s in size.free_symbols}))
 
 
 def _declaration(tree: Declaration, names: Mapping[str, str] | None) -> str:

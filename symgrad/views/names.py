@@ -75,7 +75,7 @@ def function_symbol(name: str, names: Mapping[str, str] | None = None) -> Symbol
     if name in _COMMANDS:
         return Symbol(f"\\{name}")
     if name in FUNCTIONS:
-        return Symbol(f"\\operatorname{{{name}}}" if name.isalpha() else "\\mathrm{" + name.replace("_", r"\,") + "}")
+        return Symbol(f"\\operatorname{{{name}}}" if name.isalpha() else f"\\text{{{name.replace('_', ' ')}}}")
     return _spelled(name, r"\operatorname")
 
 

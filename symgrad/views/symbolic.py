@@ -37,7 +37,7 @@ from symgrad.notation.syntax import (
 from symgrad.notation.words import CLAIM_FUNCTIONS, ELEMENTWISE
 from symgrad.views import sympy_arrays as arrays
 from symgrad.views.free_indices import free_indices, index_names, with_free_sums
-from symgrad.views.sympy_arrays import Array, matrix, scalar
+from symgrad.views.sympy_arrays import Array, from_matrix, from_scalar
 
 __all__ = ["to_sympy", "to_sympy_text"]
 
@@ -62,7 +62,7 @@ def to_sympy(tree: Expression | Definition, shapes: Mapping[str, Shape], functio
 
     >>> from symgrad.notation.parse import parse_expression
     >>> to_sympy(parse_expression("X' * (X*w - y)"), {"X": ("N", "D"), "w": ("D",), "y": ("N",)})
-    X.T*(-y + X*w)
+    X.T*(X*w - y)
     """
     return _converted([tree], shapes, functions, ranges)
 
@@ -132,7 +132,7 @@ class _Reader:
     def _operand(self, e: Expression, env: _Indices) -> Array:
         match e:
             case Number():
-                return scalar(sp.Rational(e.value.numerator, e.value.denominator))
+                return from_scalar(sp.Rational(e.value.numerator, e.value.denominator))
             case Name():
                 return self._name(e.name)
             case Transpose():
@@ -151,7 +151,7 @@ class _Reader:
             case Over():
                 return self._over(e, env)
             case Delta():
-                return scalar(KroneckerDelta(self._position(e.left, env), self._position(e.right, env)))
+                return from_scalar(KroneckerDelta(self._position(e.left, env), self._position(e.right, env)))
         raise UnsupportedError(f"{type(e).__name__} has no counterpart in sympy")
 
     # ------------------------------------------------------------------ names and their components
@@ -159,11 +159,11 @@ class _Reader:
         if name in self.definitions or (name in self.shapes and len(self.shapes[name]) > 0):
             return self._part(name, ())
         if name in self.shapes:
-            return scalar(base(name, 0))
+            return from_scalar(base(name, 0))
         sizes = {str(s) for shape in (*self.shapes.values(), tuple(self.ranges.values())) for size in shape
                  for s in size_expression(size).free_symbols}
         if name in sizes:
-            return scalar(size_expression(name))
+            return from_scalar(size_expression(name))
         raise InputError(f"the shape of {name} is not known{nearest(name, [*self.shapes, *sizes])}: give it among the shapes")
 
     def _part(self, name: str, index: tuple[Expr, ...]) -> Array:
@@ -183,7 +183,7 @@ class _Reader:
         if len(left) > 2 or (name in self.whole and len(sizes) > 2):
             raise UnsupportedError(f"{name} has {len(sizes)} axes, which no matrix of sympy has: take the index view")
         if name in self.whole:
-            symbol = matrix(MatrixSymbol(name, *(*sizes, sp.Integer(1))[:2]))
+            symbol = from_matrix(MatrixSymbol(name, *(*sizes, sp.Integer(1))[:2]))
             if not index:
                 return symbol
             return self._filled(left, lambda i: arrays.component(symbol, (*index, *i)).expr)
@@ -206,11 +206,11 @@ class _Reader:
     def _filled(self, sizes: Sequence[Expr], entry: Callable[[tuple[Expr, ...]], Expr]) -> Array:
         """The array with these entries; a number where no sizes are left."""
         if not sizes:
-            return scalar(entry(()))
+            return from_scalar(entry(()))
         i, j = self._fresh("i"), self._fresh("j")
         if len(sizes) == 1:
-            return matrix(sp.FunctionMatrix(sizes[0], 1, Lambda((i, j), entry((i,)))))
-        return matrix(sp.FunctionMatrix(sizes[0], sizes[1], Lambda((i, j), entry((i, j)))))
+            return from_matrix(sp.FunctionMatrix(sizes[0], 1, Lambda((i, j), entry((i,)))))
+        return from_matrix(sp.FunctionMatrix(sizes[0], sizes[1], Lambda((i, j), entry((i, j)))))
 
     def _fresh(self, letter: str) -> sp.Symbol:
         """An index symbol that stands nowhere else: sympy replaces bound indices blindly."""
@@ -251,7 +251,7 @@ class _Reader:
             raise UnsupportedError(f"{e.reducer}[{', '.join(e.indices)}](...) has no counterpart in sympy")
         body = self.value(e.operand, inside)
         if body.is_scalar:
-            return scalar(reduce(body.expr))
+            return from_scalar(reduce(body.expr))
         return self._filled(body.shape, lambda i: reduce(body.expr[(*i, sp.Integer(0))[:2]]))
 
     def _range(self, name: str, e: Expression, env: _Indices) -> Expr:
@@ -309,7 +309,7 @@ class _Reader:
             return arrays.apply(lambda z: _derived(function, (z,), positions), arguments[0])
         if positions and not all(a.is_scalar for a in arguments):
             raise UnsupportedError(f"the derivative of {name} by an array has no counterpart in sympy")
-        return scalar(_derived(function, tuple(a.expr for a in arguments), positions))
+        return from_scalar(_derived(function, tuple(a.expr for a in arguments), positions))
 
 
 def _derived(function: Callable[..., Expr], arguments: tuple[Expr, ...], positions: tuple[int, ...]) -> Expr:
@@ -322,7 +322,7 @@ def _derived(function: Callable[..., Expr], arguments: tuple[Expr, ...], positio
 
 
 def _minus(a: Array) -> Array:
-    return arrays.multiply(scalar(sp.Integer(-1)), a)
+    return arrays.multiply(from_scalar(sp.Integer(-1)), a)
 
 
 _BINARY: dict[str, Callable[[Array, Array], Array]] = {

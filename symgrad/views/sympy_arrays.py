@@ -18,7 +18,7 @@ from symgrad.errors import ShapeError, UnsupportedError
 
 __all__ = [
     "ARGUMENT", "CALLS", "Array", "Fitting", "add", "apply", "component", "divide", "elementwise", "elementwise_power", "known_function",
-    "matrix", "multiply", "power", "scalar", "transpose",
+    "from_matrix", "from_scalar", "multiply", "power", "transpose",
 ]
 
 ARGUMENT = base("z", 0)
@@ -45,12 +45,12 @@ class Fitting(Array):
     lying: bool = False
 
 
-def scalar(expr: Expr) -> Array:
+def from_scalar(expr: Expr) -> Array:
     """A number."""
     return Array(expr)
 
 
-def matrix(expr: MatrixExpr) -> Array:
+def from_matrix(expr: MatrixExpr) -> Array:
     """A matrix expression; one that a product has made 1 x 1 is the number in it."""
     return Array(expr, tuple(expr.shape))
 
@@ -72,13 +72,13 @@ def transpose(a: Array) -> Array:
     """a'."""
     if isinstance(a, Fitting):
         return Fitting(a.expr, (), a.kind, not a.lying)
-    return a if a.is_scalar else matrix(a.expr.T)
+    return a if a.is_scalar else from_matrix(a.expr.T)
 
 
 def add(a: Array, b: Array) -> Array:
     """a + b; a number is added to every entry."""
     if a.is_scalar and b.is_scalar:
-        return scalar(a.expr + b.expr)
+        return from_scalar(a.expr + b.expr)
     if a.is_scalar:
         a = Array(a.expr * _ones(b.shape), b.shape)
     if b.is_scalar:
@@ -99,13 +99,13 @@ def multiply(a: Array, b: Array) -> Array:
         raise ShapeError(f"the product of {_text(a.shape)} and {_text(b.shape)}: the inner sizes differ")
     expr = a.expr * b.expr
     if (a.shape[0], b.shape[1]) == (1, 1):
-        return scalar(sp.Trace(expr))
+        return from_scalar(sp.Trace(expr))
     return Array(expr, (a.shape[0], b.shape[1]))
 
 
 def _fitted(one: Fitting, size: Expr, *, before: bool) -> Array:
     if one.kind == "vector" and one.lying == before:
-        return matrix(_ones((1, size) if before else (size, 1)))
+        return from_matrix(_ones((1, size) if before else (size, 1)))
     raise UnsupportedError(f"the size of {one.kind}(1) in this product follows from nothing: write ones(n) or ones(m, n)")
 
 
@@ -128,7 +128,7 @@ def divide(a: Array, b: Array) -> Array:
 def elementwise_power(a: Array, b: Array) -> Array:
     """a .^ b."""
     if a.is_scalar and b.is_scalar:
-        return scalar(a.expr ** b.expr)
+        return from_scalar(a.expr ** b.expr)
     if a.shape and b.shape:
         _same(a, b, "the elementwise power")
     if a.is_scalar:                                        # sympy's Hadamard power of a number has no entries
@@ -139,7 +139,7 @@ def elementwise_power(a: Array, b: Array) -> Array:
 def power(a: Array, b: Array) -> Array:
     """a ^ b of numbers, or a whole power of a square matrix."""
     if a.is_scalar and b.is_scalar:
-        return scalar(a.expr ** b.expr)
+        return from_scalar(a.expr ** b.expr)
     if b.is_scalar and b.expr.is_Integer and a.shape[0] == a.shape[1]:
         return Array(a.expr ** b.expr, a.shape)
     raise ShapeError(f"a power of {_text(a.shape)} by {b.expr}: `^` takes numbers, or a square matrix and a whole number")
@@ -151,13 +151,13 @@ def component(a: Array, index: Sequence[Expr]) -> Array:
         index = (index[0], sp.Integer(0)) if a.shape[1] == 1 else (sp.Integer(0), index[0])
     if len(index) != len(a.shape) or not index:
         raise ShapeError(f"{len(index)} indices on {_text(a.shape)}")
-    return scalar(a.expr[index[0], index[1]])
+    return from_scalar(a.expr[index[0], index[1]])
 
 
 def apply(function: Callable[[Expr], Expr], a: Array) -> Array:
     """A function of numbers, entry by entry."""
     if a.is_scalar:
-        return scalar(function(a.expr))
+        return from_scalar(function(a.expr))
     return Array(a.expr.applyfunc(Lambda(ARGUMENT, function(ARGUMENT))), a.shape)
 
 
@@ -188,7 +188,7 @@ def _in_sympy(expr: Expr) -> Expr:
 
 # ---------------------------------------------------------------------- calls
 def _total(a: Array) -> Array:
-    return a if a.is_scalar else scalar(sp.Trace(_ones(a.shape[::-1]) * a.expr))
+    return a if a.is_scalar else from_scalar(sp.Trace(_ones(a.shape[::-1]) * a.expr))
 
 
 def _count(a: Array) -> Expr:
@@ -196,16 +196,16 @@ def _count(a: Array) -> Expr:
 
 
 def _norm(a: Array) -> Array:
-    return scalar(sp.Abs(a.expr) if a.is_scalar else sp.sqrt(sp.Trace(a.expr.T * a.expr)))
+    return from_scalar(sp.Abs(a.expr) if a.is_scalar else sp.sqrt(sp.Trace(a.expr.T * a.expr)))
 
 
 def _diag(a: Array) -> Array:
     if a.is_scalar:
         raise ShapeError("diag of a scalar: it takes a vector or a square matrix")
     if a.shape[1] == 1:
-        return matrix(DiagMatrix(a.expr))
+        return from_matrix(DiagMatrix(a.expr))
     if a.shape[0] == 1:
-        return matrix(DiagMatrix(a.expr.T))
+        return from_matrix(DiagMatrix(a.expr.T))
     return Array(DiagonalOf(a.expr), (a.shape[0], sp.Integer(1)))
 
 
@@ -219,12 +219,12 @@ def _vec(a: Array) -> Array:
     rows, columns = a.shape
     k, zero = sp.Symbol("k_", integer=True), sp.Symbol("zero_", integer=True)
     entry = a.expr[sp.Mod(k, rows), sp.floor(k / rows)]
-    return matrix(sp.FunctionMatrix(rows * columns, 1, Lambda((k, zero), entry)))
+    return from_matrix(sp.FunctionMatrix(rows * columns, 1, Lambda((k, zero), entry)))
 
 
 def _softmax(a: Array) -> Array:
     exponentials = apply(sp.exp, a)
-    return elementwise(exponentials, divide(scalar(sp.Integer(1)), _row_sums(exponentials)))
+    return elementwise(exponentials, divide(from_scalar(sp.Integer(1)), _row_sums(exponentials)))
 
 
 def _row_sums(a: Array) -> Array:
@@ -238,26 +238,26 @@ def _logsumexp(a: Array) -> Array:
     exponentials = apply(sp.exp, a)
     if a.shape[1] == 1:
         return apply(sp.log, _total(exponentials))
-    return apply(sp.log, matrix(exponentials.expr * _ones((a.shape[1], sp.Integer(1)))))
+    return apply(sp.log, from_matrix(exponentials.expr * _ones((a.shape[1], sp.Integer(1)))))
 
 
 def _onehot(label: Array, size: Array) -> Array:
     if not (label.is_scalar and size.is_scalar):
         raise UnsupportedError("onehot of a whole array has no counterpart in sympy: take the index view")
     i, j = sp.Symbol("i_", integer=True), sp.Symbol("j_", integer=True)
-    return matrix(sp.FunctionMatrix(size.expr, 1, Lambda((i, j), sp.KroneckerDelta(i, label.expr - 1))))
+    return from_matrix(sp.FunctionMatrix(size.expr, 1, Lambda((i, j), sp.KroneckerDelta(i, label.expr - 1))))
 
 
 CALLS: dict[tuple[str, int], Callable[..., Array]] = {
-    ("sum", 1): _total, ("mean", 1): lambda a: divide(_total(a), scalar(_count(a))),
+    ("sum", 1): _total, ("mean", 1): lambda a: divide(_total(a), from_scalar(_count(a))),
     ("norm1", 1): lambda a: _total(apply(sp.Abs, a)), ("norm2", 1): _norm, ("normF", 1): _norm,
-    ("tr", 1): lambda a: scalar(sp.Trace(_square(a, "tr"))), ("det", 1): lambda a: scalar(sp.Determinant(_square(a, "det"))),
-    ("logdet", 1): lambda a: scalar(sp.log(sp.Determinant(_square(a, "logdet")))),
+    ("tr", 1): lambda a: from_scalar(sp.Trace(_square(a, "tr"))), ("det", 1): lambda a: from_scalar(sp.Determinant(_square(a, "det"))),
+    ("logdet", 1): lambda a: from_scalar(sp.log(sp.Determinant(_square(a, "logdet")))),
     ("inv", 1): lambda a: Array(sp.Inverse(_square(a, "inv")), a.shape), ("diag", 1): _diag, ("vec", 1): _vec,
-    ("kron", 2): lambda a, b: matrix(KroneckerProduct(a.expr, b.expr)), ("outer", 2): lambda a, b: matrix(a.expr * b.expr.T),
-    ("eye", 1): lambda n: matrix(sp.Identity(n.expr)), ("onehot", 2): _onehot,
-    ("ones", 1): lambda n: matrix(_ones((n.expr, sp.Integer(1)))), ("ones", 2): lambda m, n: matrix(_ones((m.expr, n.expr))),
-    ("zeros", 1): lambda n: matrix(sp.ZeroMatrix(n.expr, 1)), ("zeros", 2): lambda m, n: matrix(sp.ZeroMatrix(m.expr, n.expr)),
+    ("kron", 2): lambda a, b: from_matrix(KroneckerProduct(a.expr, b.expr)), ("outer", 2): lambda a, b: from_matrix(a.expr * b.expr.T),
+    ("eye", 1): lambda n: from_matrix(sp.Identity(n.expr)), ("onehot", 2): _onehot,
+    ("ones", 1): lambda n: from_matrix(_ones((n.expr, sp.Integer(1)))), ("ones", 2): lambda m, n: from_matrix(_ones((m.expr, n.expr))),
+    ("zeros", 1): lambda n: from_matrix(sp.ZeroMatrix(n.expr, 1)), ("zeros", 2): lambda m, n: from_matrix(sp.ZeroMatrix(m.expr, n.expr)),
     ("vector", 1): lambda value: Fitting(value.expr), ("matrix", 1): lambda value: Fitting(value.expr, (), "matrix"),
     ("softmax", 1): _softmax, ("logsumexp", 1): _logsumexp,
     ("log_softmax", 1): lambda a: add(a, Array(-apply(sp.log, _row_sums(apply(sp.exp, a))).expr, () if a.shape[1] == 1 else a.shape)),
