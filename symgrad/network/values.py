@@ -83,6 +83,7 @@ class Axes:
 
     place: Place
     sizes: dict[str, Size | None] = field(default_factory=dict)
+    pairs: list[tuple[str, str]] = field(default_factory=list)      # letters that a delta equates
 
     def fresh(self, size: Size | None, name: str = "") -> str:
         """A new letter."""
@@ -99,6 +100,9 @@ class Axes:
         known = self.sizes[letter]
         if known is None:
             self.sizes[letter] = size
+            for i, j in self.pairs:
+                if letter in (i, j):
+                    self.unify(j if letter == i else i, size, place)
         elif known != size:
             raise Fault(f"the index {self.name(letter)} runs over {known}, but this axis has {size} entries", place)
 

@@ -238,20 +238,20 @@ def merged(products: Sequence[Product]) -> list[Product]:
 
 
 def _ranged(body: str, letters: Letters, F: Sequence[Idx]) -> str:
-    """The text, with `ones(n)[i]` or `eye(n)[i,j]` where the range of an index on the left would follow from nothing."""
+    """The text, with `ones(n)[i]` or `eye(n)[i,j]` where the range of an index on the left would follow from nothing.
+
+    A reader knows the range of an index that stands on an axis of a name before it reads a term, of any other one only behind it.
+    """
     names = [letters[i] for i in F]
     plain = re.sub(r"delta\[[^\]]*\]", "", body)
-    known = {c for inside in re.findall(r"\w'*\[([^\]]*)\]|\)'*\[([^\]]*)\]", plain) for part in inside for c in part.split(",")} | set(letters.by_name)
-    pairs = [tuple(m.split(",")) for m in re.findall(r"delta\[([^\]]*)\]", body)]
-    missing = [i for i in F if letters[i] not in known]
+    pairs = [(i, j) for i, j in (m.split(",") for m in re.findall(r"delta\[([^\]]*)\]", body)) if i in names and j in names]
+    known = {c for inside in re.findall(r"(?<![\w)'])[A-Za-z]\w*'*\[([^\]]*)\]", plain) for c in inside.split(",")} | set(letters.by_name)
     for i, j in pairs:
-        if i in names and j in names and i not in known and j not in known:
+        if i not in known and j not in known:
             size = size_text(F[names.index(i)].size)
             body = body.replace(f"delta[{i},{j}]", f"eye({size})[{i},{j}]")
-            known |= {i, j}
-        elif i in known or j in known:
-            known |= {i, j}
-    missing = [i for i in missing if letters[i] not in known]
+    seen = {c for inside in re.findall(r"\[([^\]]*)\]", body) for c in inside.split(",")} | set(letters.by_name)
+    missing = [i for i in F if letters[i] not in seen]
     if not missing:
         return body
     ones = "*".join(f"ones({size_text(i.size)})[{letters[i]}]" for i in missing)
@@ -266,7 +266,7 @@ def formula_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, obj
     merged: dict[tuple[str, str], Fraction] = {}
     for c, scalars, parts, deltas in Eliminator(names, backward).pieces(("r", node, F), F):
         body = sorted(f"delta[{','.join(sorted((letters[i], letters[j])))}]" for i, j in deltas)
-        body += sorted(tight(m) + f"[{','.join(letters[x] for x in ix)}]" for m, ix in parts)
+        body += sorted(_indexable(m) + f"[{','.join(letters[x] for x in ix)}]" for m, ix in parts)
         up = [scalar_text(s, e) for s, e in scalars if not mx.is_negative(e)]
         down = [scalar_text(s, -e) for s, e in scalars if mx.is_negative(e)]
         k = ("*".join(up + body), "/" + down[0] if len(down) == 1 else "/(" + "*".join(down) + ")" if down else "")
@@ -277,4 +277,12 @@ def formula_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, obj
             n = "" if abs(c) == 1 else number_text(abs(c))[0] + ("*" if up_text else "")
             t = ("-" if c < 0 else "") + ((n + up_text) or "1") + down_text
             out += t if not out else " - " + t[1:] if t.startswith("-") else " + " + t
-    return f"{left}[{head}] = {_ranged(out or '0', letters, F)}"
+    body = _ranged(out or "0", letters, F)
+    return f"{left}[{head}] = {body}" if head else f"{left} = {body}"
+
+
+def _indexable(m: mx.Term) -> str:
+    """A matrix term as what an index may follow: a name or a call, perhaps transposed, else in brackets."""
+    inner = m.args[0] if m.kind == "t" else m
+    simple = inner.kind in ("leaf", "call", "diag", "ones", "zeros", "eye") or (inner.kind == "mpow" and inner.args[1] == -1)
+    return text(m) if simple else f"({text(m)})"
