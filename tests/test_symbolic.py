@@ -254,6 +254,7 @@ def test_unknown_functions() -> None:
     ("layernorm(x, y, w)", "layernorm"), ("softmax(x, axis=1)", "softmax"), ("sum(T)", "T"), ("T", "T"), ("mse(x, y)", "mse"),
     ("softmax'(x)", "softmax"), ("matrix(1) * A", "matrix"), ("sum[i](a)", "index i"), ("onehot(e, K)", "onehot"),
     ("data q : scalar", "declaration"), ("h[1] = x[1]\nh", "h"),
+    ("q[i, j, k, n] = x[i] * y[j] * v[k] * e[n]\nq[1] * v", "q has 4 axes"),
 ])
 def test_what_sympy_has_no_word_for(text: str, named: str) -> None:
     with pytest.raises(UnsupportedError, match=named):

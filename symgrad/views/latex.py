@@ -28,15 +28,15 @@ _FACTS = {"psd": "positive semidefinite", "spd": "symmetric positive definite", 
           "onehot": "one-hot"}
 
 
-def latex(tree: Expression | Statement | Claim, names: Mapping[str, str] | None = None, *, left: Expression | None = None,
+def latex(tree: Expression | Statement | Claim, names: Mapping[str, str] | None = None, *, left: str | None = None,
           scalars: Collection[str] = ()) -> str:
     r"""The LaTeX of an expression or of one line of a network, without delimiters.
 
     Args:
         tree: what the parser gave: an expression, a declaration, a definition, a claim.
         names: the LaTeX of names and functions where the user chose it; `views.names.labels` reads them off a network.
-        left: what to print on the left instead of a definition's name, which keeps its indices: `grad(L, W)` for a `D[d, k] = ...` line
-            gives \left[\frac{\partial L}{\partial W}\right]_{dk} = ...; an expression gets a left side.
+        left: the LaTeX of the whole left side, in place of a definition's own, `\left[\frac{\partial L}{\partial W}\right]_{dk}` for a
+            `D[d, k] = ...` line; an expression gets a left side.
         scalars: names known to be scalars; an elementwise quotient by one of them is a fraction.
 
     Raises:
@@ -51,8 +51,7 @@ def latex(tree: Expression | Statement | Claim, names: Mapping[str, str] | None 
     if not isinstance(tree, Expression):
         return _line(tree, names, left, scalars)
     tex = _piece(tree, names, scalars).tex
-    before = "" if left is None else _piece(left, names, scalars).tex
-    return f"{before} = {tex}" if before and before != tex else tex
+    return f"{left} = {tex}" if left and left != tex else tex
 
 
 def latex_parts(expression: Expression, names: Mapping[str, str] | None = None, *, scalars: Collection[str] = ()) -> tuple[str, ...]:
@@ -63,14 +62,14 @@ def latex_parts(expression: Expression, names: Mapping[str, str] | None = None, 
     return _piece(expression, names, scalars).parts
 
 
-def latex_text(text: str, names: Mapping[str, str] | None = None, functions: Collection[str] = (), *, left: str = "",
+def latex_text(text: str, names: Mapping[str, str] | None = None, functions: Collection[str] = (), *, left: str | None = None,
                scalars: Collection[str] = ()) -> str:
     """The LaTeX of notation text; several lines become one `aligned` block.
 
     Args:
         text: an expression, a `D[...] =` line, or lines as in a network.
         functions: functions and ops declared elsewhere.
-        left: notation for the left side of the last line, as for `latex`.
+        left: the LaTeX of the left side of the last line.
 
     Other arguments and errors as for `latex`.
 
@@ -78,9 +77,8 @@ def latex_text(text: str, names: Mapping[str, str] | None = None, functions: Col
         NotationError: the text does not parse.
     """
     network = parse(text, limits=None, functions=functions)
-    of = parse_expression(left, limits=None, functions=functions) if left else None
     lines = [*network.statements, *network.claims]
-    shown = [latex(line, names, left=of if line is lines[-1] else None, scalars=scalars) for line in lines]
+    shown = [latex(line, names, left=left if line is lines[-1] else None, scalars=scalars) for line in lines]
     if len(shown) == 1:
         return shown[0]
     rows = [f"& {tex}" if (isinstance(line, Output) and of is None) or " = " not in tex else tex.replace(" = ", " &= ", 1)
@@ -118,14 +116,12 @@ def _piece(expression: Expression, names: Mapping[str, str] | None, scalars: Col
     return Typesetter(names, scalars).piece(expression)
 
 
-def _line(tree: Statement | Claim, names: Mapping[str, str] | None, left: Expression | None, scalars: Collection[str]) -> str:
+def _line(tree: Statement | Claim, names: Mapping[str, str] | None, left: str | None, scalars: Collection[str]) -> str:
     match tree:
         case Definition():
-            target = left or Name(tree.name, tree.place)
-            shown = _piece(Index(target, tree.indices, tree.place) if tree.indices else target, names, scalars)
-            return f"{shown.tex} = {_piece(tree.value, names, scalars).tex}"
+            return f"{left or _left(Name(tree.name, tree.place), tree, names)} = {_piece(tree.value, names, scalars).tex}"
         case Claim():
-            return f"{_piece(left or tree.target, names, scalars).tex} = {_piece(tree.value, names, scalars).tex}"
+            return f"{left or _piece(tree.target, names, scalars).tex} = {_piece(tree.value, names, scalars).tex}"
         case Const():
             return f"{name_symbol(tree.name, names).tex} = {_piece(tree.value, names, scalars).tex}"
         case Declaration():
@@ -139,6 +135,10 @@ def _line(tree: Statement | Claim, names: Mapping[str, str] | None, left: Expres
         case Op():
             return _op(tree)
     raise InputError(f"{type(tree).__name__} has no LaTeX form: give an expression or a line of a network")
+
+
+def _left(target: Expression, definition: Definition, names: Mapping[str, str] | None) -> str:
+    return _piece(Index(target, definition.indices, definition.place) if definition.indices else target, names, ()).tex
 
 
 def _size(size: int | str, names: Mapping[str, str] | None) -> str:
@@ -180,4 +180,4 @@ def _function(tree: Function, names: Mapping[str, str] | None) -> str:
 def _op(tree: Op) -> str:
     """The names of an op's line are its own: labels do not reach them."""
     head = Call(tree.name, tuple(Name(p, tree.place) for p in tree.parameters), (), tree.place)
-    return r",\quad ".join([latex(tree.equation, left=head), *map(latex, tree.where)])
+    return r",\quad ".join([latex(tree.equation, left=_left(head, tree.equation, None)), *map(latex, tree.where)])

@@ -181,7 +181,7 @@ class _Reader:
         if len(index) > len(sizes):
             raise ShapeError(f"{len(index)} indices on {name}, which has {len(sizes)}")
         if len(left) > 2 or (name in self.whole and len(sizes) > 2):
-            raise UnsupportedError(f"{name} has {len(sizes)} axes, which no matrix of sympy has: take the index view")
+            raise _too_many_axes(name, len(sizes))
         if name in self.whole:
             symbol = from_matrix(MatrixSymbol(name, *(*sizes, sp.Integer(1))[:2]))
             if not index:
@@ -200,6 +200,8 @@ class _Reader:
             rest = index[len(names):]
             return arrays.component(value, rest) if rest else value
         left = names[len(index):]
+        if len(left) > 2:
+            raise _too_many_axes(definition.name, len(names))
         sizes = [self._range(str(name), definition.value, avoided) for name in left]
         return self._filled(sizes, lambda i: self._part(definition.name, (*index, *i)).expr)
 
@@ -310,6 +312,10 @@ class _Reader:
         if positions and not all(a.is_scalar for a in arguments):
             raise UnsupportedError(f"the derivative of {name} by an array has no counterpart in sympy")
         return from_scalar(_derived(function, tuple(a.expr for a in arguments), positions))
+
+
+def _too_many_axes(name: str, axes: int) -> UnsupportedError:
+    return UnsupportedError(f"{name} has {axes} axes, which no matrix of sympy has: take the index view")
 
 
 def _derived(function: Callable[..., Expr], arguments: tuple[Expr, ...], positions: tuple[int, ...]) -> Expr:
