@@ -81,7 +81,7 @@ def latex_text(text: str, names: Mapping[str, str] | None = None, functions: Col
     shown = [latex(line, names, left=left if line is lines[-1] else None, scalars=scalars) for line in lines]
     if len(shown) == 1:
         return shown[0]
-    rows = [f"& {tex}" if (isinstance(line, Output) and of is None) or " = " not in tex else tex.replace(" = ", " &= ", 1)
+    rows = [f"& {tex}" if (isinstance(line, Output) and not left) or " = " not in tex else tex.replace(" = ", " &= ", 1)
             for line, tex in zip(lines, shown, strict=True)]
     return r"\begin{aligned} " + r" \\ ".join(rows) + r" \end{aligned}"
 
