@@ -96,7 +96,7 @@ def _meaning(name: str, place: Place, scope: Scope, tables: Tables, axes: Axes) 
         return value
     if name in tables.size_names:
         raise Fault(f"{name} is a size without a number, so it cannot stand in an index: declare `size {name} = 3`", place)
-    known = [*scope.table, *tables.ranges]
+    known = dict.fromkeys((*scope.table, *tables.ranges))
     raise Fault(
         f"the index {name} is bound by nothing: sum over it, as in sum[{name}](...), or put it on the left side{nearest(name, known)}",
         place,
@@ -227,6 +227,7 @@ def delta(e: Delta, left: Position, right: Position, axes: Axes) -> Value:
     """1 where two indices are equal, else 0."""
     i, j = left.letter, right.letter
     if i is not None and j is not None:
+        axes.pairs.append((i, j))
         for a, b in ((i, j), (j, i)):
             if axes.sizes[a] is not None:
                 axes.unify(b, axes.size(a), e.place)
