@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from symgrad.errors import InputError
@@ -12,6 +12,8 @@ from symgrad.render.curves import attached, beside, towards
 from symgrad.render.engines import place
 from symgrad.render.geometry import Curve, Edge, Group, Layout, Point, Rect, Size, Sketch
 from symgrad.render.glyphs import Drawing, formula, shortened, words
+from symgrad.render.nudge import off_the_lines
+from symgrad.render.ranks import ranks
 
 __all__ = ["Face", "Route", "Figure", "figure", "title_lines"]
 
@@ -78,13 +80,20 @@ def figure(diagram: Diagram) -> Figure:
     frames = tuple(Group(tuple(members[name]), label.size) for name, label in groups)
     sizes = tuple(face.size for face in faces)
     direction: Literal["LR", "TB"] = "TB" if diagram.direction == "TB" else "LR"
+    if cheap and diagram.direction == "auto":        # one layout must do: deep graphs run downwards
+        depth = max(ranks(Sketch(sizes, edges), [-1] * len(sizes))) + 1
+        direction = "TB" if depth**2 > len(sizes) else "LR"
     layout = place(Sketch(sizes, edges, frames, direction))
-    if diagram.direction == "auto" and layout.size.width > PAGE_WIDTH:
+    if diagram.direction == "auto" and not cheap and layout.size.width > PAGE_WIDTH:
         downwards = place(Sketch(sizes, edges, frames, "TB"))
         if downwards.size.width < layout.size.width:
             layout, direction = downwards, "TB"
     routes = [route for number, lane in enumerate(lanes) for route in _routes(diagram, labels, edges[number], lane[2], layout, number)]
-    return Figure(diagram, layout, direction, faces, tuple(sorted(routes, key=lambda route: route.number)), groups)
+    routes.sort(key=lambda route: route.number)
+    solid = [*layout.boxes, *(frame.label for frame in layout.frames if frame)]
+    rooms = off_the_lines([route.room for route in routes], [route.curve for route in routes], solid, layout.size)
+    return Figure(diagram, layout, direction, faces,
+                  tuple(replace(route, room=room) for route, room in zip(routes, rooms, strict=True)), groups)
 
 
 def _face(box: Box, cheap: bool) -> Face:
@@ -135,7 +144,9 @@ def _room(labels: Sequence[Drawing | None]) -> Size | None:
 def _routes(diagram: Diagram, labels: Sequence[Drawing | None], edge: Edge, arrows: Sequence[int], layout: Layout,
             number: int) -> list[Route]:
     boxes = layout.boxes[edge.tail], layout.boxes[edge.head]
-    curve, room = attached(layout.curves[number], *boxes, 9), layout.labels[number]
+    curve, room = layout.curves[number], layout.labels[number]
+    if layout.engine != "python":                    # ours keeps off the corners by itself
+        curve = attached(curve, *boxes, 12)
     labelled = [arrow for arrow in arrows if labels[arrow]]
     # An arrow with the only label runs on the side where the label stands.
     near = labelled[0] if len(labelled) == 1 else next((a for a in arrows if diagram.arrows[a].kind == "backward"), arrows[0])
@@ -143,8 +154,9 @@ def _routes(diagram: Diagram, labels: Sequence[Drawing | None], edge: Edge, arro
     routes = []
     top = room.top + _AIR / 2 + across.y * _AWAY if room else 0
     for arrow in arrows:
-        moved = beside(curve, _LANE * (side if arrow == near else -side)) if len(arrows) > 1 else curve
-        moved = attached(moved, *boxes, 3)
+        moved = curve
+        if len(arrows) > 1:
+            moved = attached(beside(curve, _LANE * (side if arrow == near else -side)), *boxes, 6)
         place_of_label, label = None, labels[arrow]
         if room and label:
             place_of_label = Rect.around(room.centre.x + across.x * _AWAY, top + label.size.height / 2, label.size)

@@ -163,7 +163,7 @@ def _form(kind: str, rect: Rect) -> str:
     if kind == "param":
         return f'<rect class="form" {_sides(rect)} rx="4"/><rect class="form" {_sides(rect.grown(-3))} rx="2"/>'
     if kind == "output":
-        cut = min(9.0, rect.size.height / 3)
+        cut = min(8.0, rect.size.height / 3)
         left, top, right, bottom = rect
         corners = [(left + cut, top), (right - cut, top), (right, top + cut), (right, bottom - cut),
                    (right - cut, bottom), (left + cut, bottom), (left, bottom - cut), (left, top + cut)]

@@ -1,0 +1,108 @@
+"""Diagrams that the tests of pictures share: networks as in a lecture, and random ones with every kind of box and arrow."""
+from __future__ import annotations
+
+import random
+from typing import get_args
+
+from symgrad.explain.diagram import Arrow, Box, BoxKind, Diagram
+
+__all__ = ["EVIL", "network", "residual", "chain", "square", "wild", "scatter", "layers", "ALL"]
+
+EVIL = "<script>alert('x')</script> & \"quotes\" \\ back\nslash ]]> \x00"
+
+
+def _box(name: str, tex: str, kind: BoxKind = "op", shape: str = "", group: str = "") -> Box:
+    return Box(name, tex, tex, rf"\mathbb{{R}}^{{{shape}}}" if shape else "", shape, kind, group)
+
+
+def network(*, backward: bool = True, groups: bool = True, legend: bool = True) -> Diagram:
+    """Two hidden layers and a squared error, with its local derivatives."""
+    one, two, out = ("layer 1", "layer 2", "output layer") if groups else ("", "", "")
+    boxes = (
+        _box("x", "x", "data", "D"), _box("W1", "W^{(1)}", "param", r"K \times D", one), _box("z1", "z^{(1)} = W^{(1)} x", "op", "K", one),
+        _box("h1", "h^{(1)} = g(z^{(1)})", "op", "K", one), _box("W2", "W^{(2)}", "param", r"M \times K", two),
+        _box("z2", "z^{(2)} = W^{(2)} h^{(1)}", "op", "M", two), _box("h2", "h^{(2)} = g(z^{(2)})", "op", "M", two),
+        _box("v", "v", "param", "M", out), _box("u", r"\hat y = v^{\top} h^{(2)}", "op", "", out), _box("y", "y", "data"),
+        _box("L", r"\ell = \frac{1}{2}\left(\hat y - y\right)^2", "output"))
+    forward = ["x z1", "W1 z1", "z1 h1", "h1 z2", "W2 z2", "z2 h2", "h2 u", "v u", "u L", "y L"]
+    labels = {
+        "L u": r"\frac{\partial \ell}{\partial \hat y} = \hat y - y", "u h2": r"\frac{\partial \hat y}{\partial h^{(2)}} = v^{\top}",
+        "u v": r"\frac{\partial \hat y}{\partial v} = h^{(2)\top}",
+        "h2 z2": r"\frac{\partial h^{(2)}}{\partial z^{(2)}} = \mathrm{diag}(g'(z^{(2)}))",
+        "z2 h1": r"\frac{\partial z^{(2)}}{\partial h^{(1)}} = W^{(2)}", "z2 W2": r"\delta^{(2)} h^{(1)\top}",
+        "h1 z1": r"\frac{\partial h^{(1)}}{\partial z^{(1)}} = \mathrm{diag}(g'(z^{(1)}))", "z1 W1": r"\delta^{(1)} x^{\top}"}
+    arrows = [Arrow(*ends.split()) for ends in forward]
+    if backward:
+        arrows += [Arrow(*ends.split(), tex, tex, "backward") for ends, tex in labels.items()]
+    return Diagram("A network with two hidden layers", boxes, tuple(arrows), legend=legend)
+
+
+def residual(blocks: int = 4) -> Diagram:
+    """Blocks h + g(W h), each with a short cut around it."""
+    boxes, arrows, last = [_box("h0", "x", "data", "D")], [], "h0"
+    for k in range(1, blocks + 1):
+        group = f"block {k}"
+        boxes += [_box(f"W{k}", f"W_{k}", "param", r"D \times D", group), _box(f"z{k}", f"z_{k} = W_{k} h_{k - 1}", "op", "D", group),
+                  _box(f"h{k}", rf"h_{k} = h_{k - 1} + g(z_{k})", "op", "D", group)]
+        arrows += [Arrow(f"W{k}", f"z{k}"), Arrow(last, f"z{k}"), Arrow(f"z{k}", f"h{k}"), Arrow(last, f"h{k}"),
+                   Arrow(f"h{k}", last, "I", "I", "backward"), Arrow(f"h{k}", f"z{k}", f"G_{k}", f"G_{k}", "backward")]
+        last = f"h{k}"
+    return Diagram("A residual network", tuple(boxes), tuple(arrows))
+
+
+def chain(length: int = 30) -> Diagram:
+    """Functions of functions."""
+    boxes = [_box("h0", "x", "data"), *(_box(f"h{k}", f"h_{{{k}}} = f_{{{k}}}(h_{{{k - 1}}})", "op", "N") for k in range(1, length + 1))]
+    return Diagram("A long chain", tuple(boxes), tuple(Arrow(f"h{k}", f"h{k + 1}") for k in range(length)))
+
+
+def square() -> Diagram:
+    """x times x: two arrows forward and two back, between the same boxes."""
+    boxes = (_box("x", "x", "data"), _box("s", r"s = x \cdot x", "output"))
+    return Diagram("", boxes, (Arrow("x", "s"), Arrow("x", "s"), *(Arrow("s", "x", "x", "x", "backward") for _ in range(2))))
+
+
+def wild() -> Diagram:
+    """Matrices, formulas too wide, too tall or unreadable, a cycle, a label on both arrows of a pair, and a frame around strangers."""
+    tall = r"\begin{bmatrix}" + r"\\".join(" & ".join(f"a_{{{i}{j}}}" for j in range(9)) for i in range(9)) + r"\end{bmatrix}"
+    wide = " + ".join(f"a_{{{k}}}" for k in range(30))
+    boxes = (_box("c", "2", "const"), _box("m", r"\begin{bmatrix} a & 0 \\ 0 & b \end{bmatrix}", group="frame"),
+             Box("tall", tall, "a big matrix"), Box("wide", wide, "thirty terms, and of this text no more than fits", group="frame"),
+             Box("bad", r"\frac{a", "a/"),
+             _box("g", r"\frac{\partial f}{\partial x}", "gradient"), Box("evil", r"x < y", EVIL, "", EVIL, "op", "", EVIL))
+    arrows = (Arrow("c", "m", "a", "a"), Arrow("m", "c", "b", "b", "backward"), Arrow("m", "tall", wide, "wide"), Arrow("tall", "wide"),
+              Arrow("wide", "m", "loop", "loop"), Arrow("c", "bad"), Arrow("bad", "g", tall, "tall"),
+              Arrow("g", "wide", "", "", "backward"), Arrow("evil", "g", "x", EVIL, "forward", EVIL))
+    return Diagram(EVIL, boxes, arrows)
+
+
+def scatter(seed: int) -> Diagram:
+    """A random graph without cycles, with labels, frames, parallel and backward arrows."""
+    chance = random.Random(seed)
+    count = chance.randint(3, 40)
+    kinds = get_args(BoxKind)
+    formulas = ("x", r"W^{(1)}", r"\frac{a}{b}", r"\sum_{i=1}^n x_i^2", r"\begin{bmatrix} a \\ b \end{bmatrix}", r"\mathrm{diag}(g'(z))")
+    frames = chance.choice((0, 0, 2, 4))
+    boxes = tuple(_box(f"n{k}", chance.choice(formulas), chance.choice(kinds), chance.choice(("", "D")),
+                       f"part {k * frames // count}" if frames and chance.random() < 0.9 else "") for k in range(count))
+    arrows = []
+    for k in range(1, count):
+        for other in {max(0, k - 1 - int(chance.expovariate(0.25))) for _ in range(chance.choice((1, 1, 2)))}:
+            label = chance.choice(formulas) if chance.random() < 0.3 else ""
+            arrows += [Arrow(f"n{other}", f"n{k}", label, label)] * chance.choice((1, 1, 1, 2))
+            if chance.random() < 0.6:
+                label = chance.choice(formulas)
+                arrows.append(Arrow(f"n{k}", f"n{other}", label, label, "backward"))
+    return Diagram(f"random {seed}", boxes, tuple(arrows), chance.choice(("auto", "LR", "TB")))
+
+
+def layers(count: int, width: int = 50) -> Diagram:
+    """Layers of boxes, each with two operands in the layer before."""
+    chance = random.Random(count)
+    boxes = tuple(_box(f"n{k}", f"x_{{{k}}}") for k in range(count))
+    arrows = tuple(Arrow(f"n{(k // width - 1) * width + chance.randrange(width)}", f"n{k}") for k in range(width, count) for _ in range(2))
+    return Diagram("layers", boxes, arrows)
+
+
+ALL = {"network": network(), "forward": network(backward=False), "without frames": network(groups=False), "residual": residual(),
+       "chain": chain(), "square": square(), "wild": wild(), **{f"random {seed}": scatter(seed) for seed in range(8)}}
