@@ -20,7 +20,7 @@ from symgrad.render.dot import to_dot
 from symgrad.render.formats import renderer, save
 from symgrad.render.svg import to_svg
 from symgrad.render.text import to_text
-from symgrad.results import Derivation, Derivative, Wrt, compile_derivative, differentiate
+from symgrad.results import Derivation, Derivative, Wrt, differentiate, source_of
 from symgrad.run.functions import Given, function_values
 from symgrad.run.verify import Report
 from symgrad.verbs import schedule
@@ -38,7 +38,8 @@ class Solution:
 
     def save(self, path: str | Path) -> Path:
         """Write the solution; the suffix says the format. Raises InputError for an unknown suffix or a folder that is not there."""
-        return save(self.document, path)
+        save(self.document, path)
+        return Path(path)
 
     def __str__(self) -> str:
         return to_text(self.document)
@@ -62,7 +63,8 @@ class Picture:
         if suffix not in writers:
             raise InputError(f"a picture is written as {', '.join(writers)}, not as {suffix or 'a file without a suffix'}: {path}")
         files.check_place(path)
-        return files.write(path, writers[suffix](self.diagram))
+        files.write(path, writers[suffix](self.diagram))
+        return Path(path)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return {"image/svg+xml": self.svg, "text/plain": to_dot(self.diagram)}
@@ -84,7 +86,7 @@ def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, valu
     report = d.verify(values, seed, functions)
     numbers = shown_values(d, values, function_values(functions)) if values is not None else None
     drawing = to_svg(diagram(d, "both")) if picture else ""
-    document = walkthrough(d, Material(report, schedule(d), compile_derivative(d, functions=functions).source, drawing, numbers, title))
+    document = walkthrough(d, Material(report, schedule(d), source_of(d, functions=functions), drawing, numbers, title))
     return Solution(document, d, report)
 
 

@@ -16,9 +16,9 @@ from symgrad.derive.reverse import Reverse, Step, reverse
 from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
 from symgrad.run.executor import check_names, execute
-from symgrad.run.functions import Given, function_values
-from symgrad.run.program import Program, compile_results
-from symgrad.run.verify import Claim, Report, verify
+from symgrad.run.functions import Given, function_values, stand_in
+from symgrad.run.numpy_backend import Program, compile_nodes
+from symgrad.run.verify import Claim, Report, unknown_functions, verify
 from symgrad.views.view import View, Viewer
 
 __all__ = ["Derivation", "Derivative", "Wrt", "differentiate", "hessian", "hvp", "jacobian", "jvp", "vjp"]
@@ -93,7 +93,7 @@ class Derivative:
 
     def code(self, backend: str = "numpy") -> str:
         """The source of a program that computes this derivative."""
-        return compile_derivative(self, backend).source
+        return source_of(self, backend)
 
     def __str__(self) -> str:
         return str(self.matrix)
@@ -110,7 +110,7 @@ class Derivative:
         name, as a symgrad function name or (f, df, ...). Raises InputError, MissingValueError.
         """
         everything = {**values, **directions}
-        leaves = {n.name for n in topological([*([self.node] if self.node else []), self.output]) if isinstance(n.data, Variable)}
+        leaves = {n.name for n in topological([*([self.node] if self.node is not None else []), self.output]) if isinstance(n.data, Variable)}
         check_names(everything, leaves | set(self.graph.variables()))
         if self.node is None:
             numbers = execute([self.output], everything, sizes={**self.graph.sizes, **(sizes or {})}, functions=function_values(functions)).sizes
@@ -270,12 +270,50 @@ def hvp(net: Graph | Node, wrt: str | Node | None = None, of: str | Node | None 
     return Derivative(graph, target[0], name_of(graph, output, of), output, target[1], node, "hvp")
 
 
-def compile_derivative(what: Derivation | Derivative, backend: str = "numpy", functions: Given = None) -> Program:
-    """A program f(**arrays): (value, {name: gradient}) for a derivation, the array for a derivative; f.source is readable code."""
-    values = function_values(functions)
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A program: `f(**arrays)` is (value, {name: derivative}) for a derivation, the array for a single derivative. `f.source` is its text."""
+
+    program: Program
+    derivatives: Mapping[str, Derivative]
+    single: bool
+
+    @property
+    def source(self) -> str:
+        """Readable code: what was compiled."""
+        return self.program.source
+
+    def __call__(self, **arrays: ArrayLike) -> Array | tuple[Array, dict[str, Array]]:
+        """Raises InputError, MissingValueError as `Derivative.evaluate` does."""
+        answer = self.program(**arrays)
+        value, found = answer if isinstance(answer, tuple) else (None, answer)
+        arranged = {k: self.derivatives[k].arranged(a) for k, a in found.items()}
+        if self.single:
+            return next(iter(arranged.values()))
+        assert value is not None
+        return value, arranged
+
+
+def compile_derivative(what: Derivation | Derivative, backend: str = "numpy", functions: Given = None) -> Compiled:
+    """The program of a derivation (value and every derivative) or of one derivative. Raises InputError for a backend that is not known."""
+    if backend != "numpy":
+        raise InputError(f"the backend is 'numpy', not {backend!r}")
+    graph = what.graph
+    names = {n: s for s, n in reversed(graph.names.items())}
     if isinstance(what, Derivation):
-        return compile_results(what.graph, what.output, dict(what.derivatives), backend, values, single=False)
-    return compile_results(what.graph, what.output, {what.name: what}, backend, values, single=True)
+        names = {**{n: s for s, n in reversed(what.backward.names.items())}, **names}
+    derivatives = dict(what.derivatives) if isinstance(what, Derivation) else {what.name: what}
+    program = compile_nodes(what.output if isinstance(what, Derivation) else None, {k: d.node for k, d in derivatives.items() if d.node is not None}, names,
+                            functions=function_values(functions), sizes=graph.sizes,
+                            zeros={k: d.output_shape + d.variable_shape for k, d in derivatives.items() if d.node is None})
+    return Compiled(program, derivatives, not isinstance(what, Derivation))
+
+
+def source_of(what: Derivation | Derivative, backend: str = "numpy", functions: Given = None) -> str:
+    """The source of the program; unknown functions without a value stay parameters of it."""
+    nodes = [what.node] if isinstance(what, Derivative) else [what.output, *(d.node for d in what.derivatives.values())]
+    missing = unknown_functions(topological([n for n in nodes if n is not None]))
+    return compile_derivative(what, backend, {**{name: stand_in(0) for name in missing}, **(functions or {})}).source
 
 
 # ---------------------------------------------------------------------- names

@@ -12,10 +12,9 @@ from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
 from symgrad.ops.operators import as_node
 from symgrad.plan.residuals import Plan, make_plan
-from symgrad.results import Derivation, Derivative, Wrt, compile_derivative, differentiate, wanted
+from symgrad.results import Compiled, Derivation, Derivative, Wrt, compile_derivative, differentiate, wanted
 from symgrad.run.executor import execute
 from symgrad.run.functions import Given, function_values
-from symgrad.run.program import Program
 
 __all__ = ["as_record", "compile", "data", "evaluate", "graph", "param", "run_at", "schedule", "wanted_names"]
 
@@ -57,7 +56,7 @@ def schedule(d: Derivation) -> Plan:
     return make_plan([d.output], {k: v.node for k, v in d.derivatives.items() if v.node is not None}, names)
 
 
-def compile(d: Derivation | Derivative, backend: str = "numpy", functions: Given = None) -> Program:  # noqa: A001  # the public verb
+def compile(d: Derivation | Derivative, backend: str = "numpy", functions: Given = None) -> Compiled:  # noqa: A001  # the public verb
     """A program f(**arrays): (value, {name: gradient}) for a derivation, the array for a derivative; `f.source` is readable code."""
     return compile_derivative(d, backend, functions)
 

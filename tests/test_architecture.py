@@ -16,8 +16,8 @@ import symgrad
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
-    {"errors"}, {"core"}, {"ops"}, {"derive"}, {"notation"}, {"layers"}, {"interop"}, {"views"}, {"plan"}, {"run"},
-    {"training", "explain", "marking"}, {"render"}, {"web"}, {"cli"}, {"__init__", "__main__"},
+    {"errors"}, {"notation"}, {"core"}, {"ops"}, {"derive"}, {"network"}, {"layers"}, {"interop"}, {"views"}, {"plan"}, {"run"}, {"results"},
+    {"verbs"}, {"training", "explain", "marking"}, {"render"}, {"outputs"}, {"web"}, {"cli"}, {"__init__", "__main__"},
 )
 RANK = {package: rank for rank, tier in enumerate(LAYERS) for package in tier}
 DOCUMENTS = {"document", "diagram"}                       # all that a format sees of `explain`

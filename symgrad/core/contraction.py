@@ -43,29 +43,49 @@ def products(e: Expr) -> list[Term]:
     return [((), [e])]
 
 
-def _fixed_index(delta: Expr, bound: Sequence[Symbol]) -> tuple[Symbol, Expr] | None:
-    """(v, value) for a bound index v that the delta fixes; its argument may be affine, as in delta(s*i + p, a)."""
+def _fixed_index(delta: Expr, bound: Sequence[Symbol], others: Sequence[Expr]) -> tuple[Symbol, Expr] | None:
+    """(v, value) for a bound index v that the delta fixes; its argument may be affine, as in delta(s*i + p, a).
+
+    An affine value may leave the range of v, so one of the other factors must be an array read at v: arrays are zero outside their range.
+    """
     difference = delta.args[0] - delta.args[1]
     for v in bound:
         c = difference.coeff(v)
         if c in (1, -1):
-            return v, sp.expand(v - difference / c)
+            value = sp.expand(v - difference / c)
+            if value.is_Symbol or any(_read_at(f, v) for f in others):
+                return v, value
     return None
 
 
+def _read_at(factor: Expr, index: Symbol) -> bool:
+    array = factor.base if isinstance(factor, Pow) and factor.exp.is_positive else factor
+    return isinstance(array, Indexed) and index in array.indices
+
+
 def _eliminate(bound: Sequence[Symbol], factors: Sequence[Expr]) -> tuple[list[Symbol], list[Expr]]:
-    """Bound indices that a delta fixes are substituted away; a delta that is left is structure."""
+    """Bound indices that a delta fixes are substituted away; a delta that is left is structure.
+
+    Raises UnsupportedError where one is left on a summed index whose range nothing tells.
+    """
     bound, factors = list(bound), list(factors)
     while True:
         for n, f in enumerate(factors):
-            hit = _fixed_index(f, bound) if isinstance(f, KroneckerDelta) else None
+            others = factors[:n] + factors[n + 1:]
+            hit = _fixed_index(f, bound, others) if isinstance(f, KroneckerDelta) else None
             if hit:
                 v, value = hit
                 bound.remove(v)
-                factors = [g.xreplace({v: value}) for m, g in enumerate(factors) if m != n]
+                factors = [g.xreplace({v: value}) for g in others]
                 break
         else:
-            return bound, factors
+            break
+    kept = [f for f in factors if isinstance(f, KroneckerDelta) and f.has(*bound)] if bound else []
+    known = {i for f in factors for x in f.atoms(Indexed) for i in x.indices} if kept else set()
+    for v in bound:
+        if v not in known and any(f.has(v) for f in kept):
+            raise UnsupportedError(f"the range of the summed index {v} is not known from any operand")
+    return bound, factors
 
 
 def contract(e: Expr, size_of: Callable[[Symbol], Expr] | None = None) -> Expr:
@@ -93,7 +113,7 @@ def _flat(e: Expr) -> Expr:
         return e
     if not isinstance(e, Sum):
         return e.func(*[_flat(a) for a in e.args])
-    body, outer, inner = _flat(e.function), [], []
+    body, outer, inner = _flat(e.function), list[Expr](), list[Expr]()
     for f in Mul.make_args(body):
         (inner if isinstance(f, Sum) else outer).append(f)
     if len(inner) == 1:

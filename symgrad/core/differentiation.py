@@ -16,7 +16,7 @@ from sympy import Add, Expr, Function, Indexed, IndexedBase, Mul, Pow, Sum, Symb
 
 from symgrad.core import equation as eq
 from symgrad.core.contraction import contract, products, rewrite
-from symgrad.core.op import Derived, Op, lift_derived, make_op
+from symgrad.core.op import Derived, Op, Source, lift_derived, make_op
 from symgrad.core.symbols import at, base, from_sympy, index_symbol, size_symbol, to_sympy, total
 from symgrad.errors import UnsupportedError
 
@@ -69,7 +69,10 @@ def _adjoint(back: Derived | None, out_rank: int) -> Derived | None:
     local = pullback(back.op, at_c)                        # sum over the operand's axes of cotangent[p] * d back[p] / d C[out]
     if local is None:
         return None
-    return Derived(local.op, tuple("T" if s == "C" else back.sources[s] for s in local.sources if not isinstance(s, tuple)))  # type: ignore[index]
+    def source(s: Source) -> Source:
+        found = back.sources[s] if isinstance(s, int) else "T"
+        return "Y" if found == "C" else found              # linear in C: all that is left of it is its shape, that of Y
+    return Derived(local.op, tuple(source(s) for s in local.sources))
 
 
 class _Derivation:

@@ -27,7 +27,9 @@ KINKS: dict[str, str | None] = {"relu": "step", "step": None, "abs": "sign", "si
 
 
 def _call(name: str) -> Callable[[Expr], Expr]:
-    return lambda e: function_class(name)(e)
+    def applied(e: Expr) -> Expr:
+        return function_class(name)(e)
+    return applied
 
 
 _relu, _sigmoid = _call("relu"), _call("sigmoid")
@@ -91,7 +93,7 @@ def split_derivative(name: str) -> tuple[str, tuple[int, ...]]:
 
 def function_name(e: Function) -> str:
     """The name of an applied function."""
-    name = e.func.__name__
+    name: str = e.func.__name__
     return _NATIVE_NAMES.get(name, name)
 
 

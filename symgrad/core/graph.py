@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import networkx as nx
 
 from symgrad.core.node import SIZE, Node, Variable, topological
-from symgrad.core.shape import Shape, Size
+from symgrad.core.shape import Shape, Size, size_names
 from symgrad.errors import InputError, nearest
 
 __all__ = ["Family", "Graph", "UnknownFunction", "as_graph", "set_parser"]
@@ -73,7 +73,7 @@ class Graph:
     @property
     def data(self) -> list[str]:
         """Names of the data, in order of declaration."""
-        return [n for n, v in self.names.items() if isinstance(v.data, Variable) and v.data.kind != "param"]
+        return [n for n, v in self.names.items() if isinstance(v.data, Variable) and v.data.kind not in ("param", "const")]
 
     @property
     def output_name(self) -> str:
@@ -97,15 +97,14 @@ class Graph:
 
     def variables(self) -> dict[str, Node]:
         """The leaves that take a value, by name."""
-        return {n.name: n for n in self.nodes() if isinstance(n.data, Variable)}
+        return {n.name: n for n in self.nodes() if isinstance(n.data, Variable) and n.data.value is None}
 
     def size_names(self) -> list[str]:
         """Names of the sizes, in order of appearance."""
         found: dict[str, None] = {}
         for n in self.nodes():
             for size in (*n.shape, *((n.data,) if n.op is SIZE else ())):
-                for name in _names_in(size):
-                    found[name] = None
+                found.update(dict.fromkeys(size_names(size)))
         return list(found)
 
     def networkx(self, outputs: Iterable[Node] = ()) -> nx.MultiDiGraph[Node]:
@@ -127,12 +126,6 @@ class Graph:
     def resolve(self, what: str | Node) -> Node:
         """A node from a name or a node."""
         return self[what] if isinstance(what, str) else what
-
-
-def _names_in(size: object) -> list[str]:
-    if isinstance(size, str):
-        return [size]
-    return [] if isinstance(size, int) else sorted(s.name for s in size.free_symbols)  # type: ignore[attr-defined]  # a sympy size
 
 
 def as_graph(what: Graph | Node) -> Graph:

@@ -5,16 +5,19 @@ import gc
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from symgrad.core import equation as eq
-from symgrad.core.op import Derived, Op, make_op
-from symgrad.core.shape import Shape, Size, shape_text
+from symgrad.core.op import Derived, Op, Source, make_op
+from symgrad.core.shape import Shape, Size, named_sizes, shape_text
 from symgrad.errors import ShapeError
 
-__all__ = ["NUMBER", "SIZE", "VARIABLE", "Node", "Variable", "apply", "assemble", "growing", "number_node", "operators", "size_node", "topological", "variable"]
+__all__ = ["NUMBER", "SIZE", "VARIABLE", "Constant", "Node", "Variable", "apply", "assemble", "constant_node", "growing", "number_node", "operators", "size_node", "topological", "value_of", "variable"]
 
 VARIABLE = make_op("variable", (), (), eq.ZERO)
 NUMBER = make_op("number", (), (), eq.ONE)
@@ -22,13 +25,22 @@ SIZE = make_op("size", (), (), ("k", "size"))
 
 
 @dataclass(frozen=True, slots=True)
+class Constant:
+    """An array that belongs to the graph. Invariant: equal digests are equal shapes and entries."""
+
+    digest: str
+    array: NDArray[np.float64] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Variable:
-    """What a leaf of the graph is: `kind` is "data", "param" or "symbol" (a tangent or cotangent)."""
+    """What a leaf of the graph is: `kind` is "data", "param", "symbol" (a tangent or cotangent) or "const", which has a `value`."""
 
     name: str
     kind: str = "data"
     facts: frozenset[str] = frozenset()
     latex: str | None = None
+    value: Constant | None = None
 
 
 Data: TypeAlias = Variable | Fraction | Size | None
@@ -63,6 +75,14 @@ class Node:
         """What was declared of a variable (symmetric, positive, ...)."""
         return self.data.facts if isinstance(self.data, Variable) else frozenset()
 
+    def __eq__(self, other: object) -> object:  # type: ignore[override]  # while a function is traced, a mask: as in NumPy
+        if self is other:
+            return True
+        compare = operators.get("__eq__")
+        return compare(self, other) if compare is not None else NotImplemented
+
+    __hash__ = object.__hash__
+
     def __repr__(self) -> str:
         return f"<{self.name or self.op.name}: {shape_text(self.shape)}>"
 
@@ -83,7 +103,8 @@ def _operator(name: str) -> Callable[..., object]:
 
 
 for _name in ("add radd sub rsub mul rmul truediv rtruediv matmul rmatmul pow rpow neg pos abs getitem array_ufunc array_function "
-              "lt le gt ge len iter").split():
+              "lt le gt ge len iter bool float int index complex array setitem delitem contains round mod rmod floordiv rfloordiv divmod "
+              "rdivmod and rand or ror xor rxor invert iadd isub imul itruediv ipow imatmul imod ifloordiv").split():
     setattr(Node, f"__{_name}__", _operator(f"__{_name}__"))
 
 
@@ -102,7 +123,17 @@ def _intern(op: Op, operands: tuple[Node, ...], shape: Shape, data: Data = None)
 
 def variable(name: str, shape: Sequence[Size], kind: str = "data", facts: Iterable[str] = (), latex: str | None = None) -> Node:
     """A leaf of the given name and shape."""
-    return _intern(VARIABLE, (), tuple(shape), Variable(name, kind, frozenset(facts), latex))
+    return _intern(VARIABLE, (), named_sizes(shape), Variable(name, kind, frozenset(facts), latex))
+
+
+def constant_node(name: str, value: Constant) -> Node:
+    """A leaf that has a value of its own."""
+    return _intern(VARIABLE, (), value.array.shape, Variable(name, "const", value=value))
+
+
+def value_of(node: Node) -> Constant | None:
+    """The value of a constant leaf; None for any other node."""
+    return node.data.value if isinstance(node.data, Variable) else None
 
 
 def number_node(value: int | Fraction) -> Node:
@@ -125,7 +156,7 @@ def apply(op: Op, *operands: Node, shape: Shape | None = None) -> Node:
     if op.where and len(operands) == op.arity:             # intermediates are nodes of their own, kept by the forward pass
         for n in range(len(op.where)):
             line = op.line_op(n)
-            operands += (apply(line.op, *[operands[k] for k in line.sources]),)  # type: ignore[index]  # a line reads operands only
+            operands += (apply(line.op, *[operands[k] for k in line.sources if isinstance(k, int)]),)
     if shape is None:
         size: dict[str, Size] = {}
         try:
@@ -136,6 +167,8 @@ def apply(op: Op, *operands: Node, shape: Shape | None = None) -> Node:
             shape = tuple([size[o] if o in size else size[op.twins[o]] for o in op.out])
         except (IndexError, KeyError):
             raise _misfit(op, operands, f"it takes operands of ranks {op.ranks}") from None
+    else:
+        shape = named_sizes(shape)
     return _intern(op, operands, shape)
 
 
@@ -146,10 +179,8 @@ def _misfit(op: Op, operands: tuple[Node, ...], reason: str) -> ShapeError:
 
 def assemble(derived: Derived, pick: Callable[[int | str], Node], shape: Shape | None) -> Node:
     """The node of a derived op; `pick` gives the node of a plain source."""
-    def source(s: object) -> Node:
-        if isinstance(s, tuple):
-            return apply(s[0], *[source(x) for x in s[1]])
-        return pick(s)  # type: ignore[arg-type]  # what is no tuple is a plain source
+    def source(s: Source) -> Node:
+        return apply(s[0], *[source(x) for x in s[1]]) if isinstance(s, tuple) else pick(s)
     return apply(derived.op, *[source(s) for s in derived.sources], shape=shape)
 
 

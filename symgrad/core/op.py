@@ -4,13 +4,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from symgrad.core import equation as eq
 from symgrad.core.naming import product_name
 
 __all__ = ["Derived", "Line", "Op", "Rule", "Source", "make_op", "structured_op"]
 
-Source = int | str | tuple["Op", tuple["Source", ...]]  # type: ignore[misc]  # recursive alias
+Source: TypeAlias = "int | str | tuple[Op, tuple[Source, ...]]"
 """Where an operand of a derived op comes from: operand position, "C" the cotangent, "T" the tangent, "Y" the output, or an op applied."""
 
 
@@ -22,7 +23,7 @@ class Derived:
     sources: tuple[Source, ...]
 
 
-Rule = Callable[[int], Derived]
+Rule = Callable[[int], Derived | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ class Op:
     signature: tuple[tuple[str, ...], ...] = ()
     origin: tuple[Op, tuple[tuple[int, ...], ...]] | None = None   # the op this one is lifted from
     order: int = 0                                         # derivative order of an unknown function's op
-    _cache: dict[object, object] = field(default_factory=dict, repr=False)
+    _lines: dict[int, Derived] = field(default_factory=dict, repr=False)
+    _lifts: dict[tuple[tuple[tuple[int, ...], ...], int], Op] = field(default_factory=dict, repr=False)
+    _derived: dict[Hashable, Derived | None] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -104,22 +107,21 @@ class Op:
 
     def line_op(self, number: int) -> Derived:
         """The op of an intermediate and the operand positions it reads."""
-        key = ("line", number)
-        if key not in self._cache and self.origin is not None:      # so that it is known as the lifted form of the original line
+        if number not in self._lines and self.origin is not None:   # so that it is known as the lifted form of the original line
             root, patterns = self.origin
             found = root.line_op(number)
-            axes = sorted({a for k in found.sources for a in patterns[k]})  # type: ignore[index]  # a line reads operands only
-            leads = [tuple(axes.index(a) for a in patterns[k]) for k in found.sources]  # type: ignore[index]  # as above
-            self._cache[key] = Derived(found.op.lift(leads), found.sources)
-        if key not in self._cache:
+            read = [patterns[k] for k in found.sources if isinstance(k, int)]
+            axes = sorted({a for p in read for a in p})
+            self._lines[number] = Derived(found.op.lift([tuple(axes.index(a) for a in p) for p in read]), found.sources)
+        if number not in self._lines:
             line = self.where[number]
             used = sorted({r[1] for r in eq.references(line.body)} | {e[1] for e in eq.walk(line.body) if e[0] == "s"})
             place = {k: n for n, k in enumerate(used)}
             ranks = (*self.ranks, *(len(w.index) for w in self.where))
             body = eq.transform(line.body, lambda e: (e[0], place[e[1]], *e[2:]) if e[0] in "rs" else e)
             op = make_op(f"{self.name}.{line.name}", tuple(ranks[k] for k in used), line.index, body, positive=line.positive)
-            self._cache[key] = Derived(op, tuple(used))
-        return self._cache[key]  # type: ignore[return-value]  # the cache holds one type per kind of key
+            self._lines[number] = Derived(op, tuple(used))
+        return self._lines[number]
 
     def lift(self, patterns: Sequence[tuple[int, ...]], count: int = 0) -> Op:
         """The op with leading axes 0, 1, ... (examples, rows, the axes of a Jacobian's output) on the output.
@@ -129,17 +131,17 @@ class Op:
         count = max(count, 1 + max((a for p in patterns for a in p), default=-1))
         if not count:
             return self
-        key = ("lift", tuple(patterns), count)
-        if key not in self._cache:
-            self._cache[key] = _lifted(self, tuple(patterns), count)
-        return self._cache[key]  # type: ignore[return-value]
+        key = (tuple(patterns), count)
+        if key not in self._lifts:
+            self._lifts[key] = _lifted(self, tuple(patterns), count)
+        return self._lifts[key]
 
     def derived(self, kind: Hashable, operand: int, derive: Callable[[Op, int], Derived | None]) -> Derived | None:
         """The derivative of the given kind by an operand, computed once."""
         key = (kind, operand)
-        if key not in self._cache:
-            self._cache[key] = derive(self, operand)
-        return self._cache[key]  # type: ignore[return-value]
+        if key not in self._derived:
+            self._derived[key] = derive(self, operand)
+        return self._derived[key]
 
 
 _TABLE: dict[object, Op] = {}
@@ -186,13 +188,19 @@ def _lifted(op: Op, patterns: tuple[tuple[int, ...], ...], count: int) -> Op:
     ranks = tuple(r + len(patterns[k]) for k, r in enumerate(op.ranks))
     if op.body is None:
         signature = tuple(axes(k) + s for k, s in enumerate(op.signature))
-        return structured_op(op.name, signature, lead + op.out, lambda k: lift_derived(op.rule(k), patterns, k, count),  # type: ignore[misc]
-                             positive=op.positive, order=op.order, origin=(op, patterns))
+        return structured_op(op.name, signature, lead + op.out, lambda k: _lifted_rule(op, patterns, k, count), positive=op.positive, order=op.order,
+                             origin=(op, patterns))
     def body(e: eq.Expr) -> eq.Expr:
         return eq.transform(e, lambda x: ("r", x[1], axes(x[1]) + x[2]) if x[0] == "r"
                             else ("s", x[1], x[2] + len(patterns[x[1]])) if x[0] == "s" else x)
     where = [Line(w.name, axes(len(op.ranks) + n) + w.index, body(w.body), w.positive) for n, w in enumerate(op.where)]
     return make_op(op.name, ranks, lead + op.out, body(op.body), where, positive=op.positive, reuse=op.reuse, origin=(op, patterns))
+
+
+def _lifted_rule(op: Op, patterns: tuple[tuple[int, ...], ...], operand: int, count: int) -> Derived | None:
+    """The pullback of a lifted structured op."""
+    found = op.rule(operand) if op.rule is not None else None
+    return lift_derived(found, patterns, operand, count) if found is not None else None
 
 
 def _line_leads(op: Op, patterns: tuple[tuple[int, ...], ...]) -> list[tuple[int, ...]]:
@@ -210,14 +218,13 @@ def lift_derived(d: Derived, patterns: tuple[tuple[int, ...], ...], operand: int
     `operand` None: a pushforward, whose output carries all leading axes.
     """
     every = tuple(range(count))
-    def lead_of(s: Source, tangent: int | None) -> tuple[int, ...]:
-        return every if s in ("C", "Y") else patterns[tangent] if s == "T" and tangent is not None else patterns[s] if isinstance(s, int) else \
-            tuple(sorted({a for x in s[1] for a in lead_of(x, tangent)}))  # type: ignore[index]
+    def lead_of(s: Source) -> tuple[int, ...]:
+        if isinstance(s, tuple):
+            return tuple(sorted({a for x in s[1] for a in lead_of(x)}))
+        return patterns[s] if isinstance(s, int) else every
     def source(s: Source) -> Source:
-        if not isinstance(s, tuple):
-            return s
-        return s[0].lift([lead_of(x, None) for x in s[1]]), tuple(source(x) for x in s[1])
-    leads = [lead_of(s, None) for s in d.sources]
+        return (s[0].lift([lead_of(x) for x in s[1]]), tuple(source(x) for x in s[1])) if isinstance(s, tuple) else s
+    leads = [lead_of(s) for s in d.sources]
     lifted = d.op.lift(leads, 0 if operand is not None else count)
     missing = [a for a in range(count) if operand is not None and a not in patterns[operand] and any(a in p for p in leads)]
     if missing:

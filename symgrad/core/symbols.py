@@ -101,7 +101,7 @@ def from_sympy(e: Expr, operands: Mapping[str, int]) -> eq.Expr:
 
 def _affine(i: Expr) -> eq.Index:
     if isinstance(i, Symbol):
-        return i.name
+        return str(i.name)
     constant, rest = i.as_coeff_Add()
     terms: dict[eq.Index, int] = {}
     for part in Add.make_args(rest) if rest != 0 else ():

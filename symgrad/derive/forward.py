@@ -23,7 +23,7 @@ def forward(output: Node, tangents: Mapping[Node, Node]) -> Node | None:
             if rule is None:
                 continue
             def pick(source: int | str, node: Node = node, operand: Node = operand) -> Node:
-                return moving[operand] if source == "T" else node if source == "Y" else node.operands[source]  # type: ignore[index]
+                return node.operands[source] if isinstance(source, int) else moving[operand] if source == "T" else node
             terms.append(assemble(rule, pick, node.shape))
         if terms:
             moving[node] = total(terms)

@@ -120,7 +120,7 @@ def _pull(rule: Derived, node: Node, cotangent: Node, axes: int, shape: Shape) -
     if axes:
         op = op.lift([tuple(range(axes)) if s == "C" else () for s in rule.sources])
     def pick(source: int | str) -> Node:
-        return cotangent if source == "C" else node if source == "Y" else node.operands[source]  # type: ignore[index]
+        return node.operands[source] if isinstance(source, int) else cotangent if source == "C" else node
     if cotangent.op is NUMBER and cotangent.op.body == eq.ONE and cotangent.data == 1:
         rest = Derived(_at_one(op, at), (*rule.sources[:at], *rule.sources[at + 1:]))
         return [assemble(rest, pick, shape)]

@@ -58,8 +58,8 @@ class _Reader:
                 return ("n", e.value)
             case syntax.Name():
                 return self.reference(e, e.name, ())
-            case syntax.Index(operand=syntax.Name()):
-                return self.reference(e, e.operand.name, tuple(self.index(i) for i in e.indices))
+            case syntax.Index(operand=syntax.Name(name=name)):
+                return self.reference(e, name, tuple(self.index(i) for i in e.indices))
             case syntax.Negate():
                 return ("*", (("n", Fraction(-1)), self.expression(e.operand)))
             case syntax.Binary():
@@ -107,9 +107,9 @@ class _Reader:
 
     def over(self, e: syntax.Over) -> eq.Expr:
         self.depth += 1
-        fresh = {i: f"{i}_{self.depth}" for i in e.indices}
+        fresh: dict[eq.Index, eq.Index] = {i: f"{i}_{self.depth}" for i in e.indices}
         body = eq.substitute(self.expression(e.operand), fresh)
-        return self.reduced(e, e.reducer, body, tuple(fresh.values()))
+        return self.reduced(e, e.reducer, body, tuple(map(str, fresh.values())))
 
     def reduced(self, e: syntax.Over, reducer: str, body: eq.Expr, bound: tuple[str, ...]) -> eq.Expr:
         if reducer == "sum":
@@ -117,8 +117,8 @@ class _Reader:
         if reducer == "mean":
             return ("*", (("S", bound, body), *(("^", self.size(e, body, b), ("n", Fraction(-1))) for b in bound)))
         if reducer == "var":
-            apart = {b: f"{b}_" for b in bound}
-            mean = self.reduced(e, "mean", eq.substitute(body, apart), tuple(apart.values()))
+            apart: dict[eq.Index, eq.Index] = {b: f"{b}_" for b in bound}
+            mean = self.reduced(e, "mean", eq.substitute(body, apart), tuple(map(str, apart.values())))
             deviation = ("+", (body, ("*", (("n", Fraction(-1)), mean))))
             return self.reduced(e, "mean", ("^", deviation, ("n", Fraction(2))), bound)
         raise self.error(e, f"{reducer}[...] has no index equation; sum, mean and var have")

@@ -29,7 +29,7 @@ def sigmoid(z: Array) -> Array:
 
 def softplus(z: Array) -> Array:
     """log(1 + exp(z)), without overflow for any z."""
-    return np.logaddexp(0.0, z)  # type: ignore[no-any-return]  # NumPy's ufuncs are typed loosely
+    return np.asarray(np.logaddexp(0.0, z))
 
 
 def erf(z: Array) -> Array:
@@ -65,13 +65,13 @@ def _last(count: int) -> tuple[int, ...]:
 def softmax(z: Array, axes: int = 1) -> Array:
     """exp(z) / sum(exp(z)) over the last axes, shifted by the maximum."""
     e = np.exp(z - np.max(z, axis=_last(axes), keepdims=True))
-    return e / np.sum(e, axis=_last(axes), keepdims=True)  # type: ignore[no-any-return]
+    return np.asarray(e / np.sum(e, axis=_last(axes), keepdims=True))
 
 
 def logsumexp(z: Array, axes: int = 1) -> Array:
     """log(sum(exp(z))) over the last axes, shifted by the maximum."""
     top = np.max(z, axis=_last(axes), keepdims=True)
-    return np.squeeze(top, _last(axes)) + np.log(np.sum(np.exp(z - top), axis=_last(axes)))  # type: ignore[no-any-return]
+    return np.asarray(np.squeeze(top, _last(axes)) + np.log(np.sum(np.exp(z - top), axis=_last(axes))))
 
 
 KERNELS: Mapping[str, Kernel] = {"softmax": softmax, "logsumexp": logsumexp, "log_softmax.u": logsumexp}

@@ -37,7 +37,7 @@ def bind_values(nodes: Iterable[Node], values: Mapping[str, ArrayLike], sizes: M
     Arrays become float64 unless they all are float32. Raises InputError for a shape or size that does not fit, complex numbers and names
     that are not in the graph, MissingValueError for a variable without a value.
     """
-    leaves = {n.name: n for n in nodes if isinstance(n.data, Variable)}
+    leaves = {n.name: n for n in nodes if isinstance(n.data, Variable) and n.data.value is None}
     raw = {k: np.asarray(v) for k, v in values.items()}
     single = bool(raw) and all(a.dtype == np.float32 for a in raw.values())
     found: dict[str, Array] = {}
@@ -84,7 +84,7 @@ def execute(outputs: Sequence[Node], values: Mapping[str, ArrayLike], *, sizes: 
             if node in done:
                 continue
             if isinstance(node.data, Variable):
-                done[node] = arrays[node.name]
+                done[node] = arrays[node.name] if node.data.value is None else node.data.value.array.astype(kind, copy=False)
             elif node.op is NUMBER:
                 done[node] = np.asarray(float(node.data), dtype=kind)  # type: ignore[arg-type]  # a number node holds a Fraction
             elif node.op is SIZE:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from symgrad.core.node import SIZE, Node, Variable, topological
-from symgrad.core.shape import size_number
+from symgrad.core.shape import size_names, size_number
 from symgrad.ops.kernels import Array
 
 __all__ = ["sample", "sample_sizes", "styles"]
@@ -24,8 +24,7 @@ def sample_sizes(nodes: Sequence[Node], declared: Mapping[str, int], seed: int) 
     names: dict[str, None] = {}
     for n in nodes:
         for size in (*n.shape, *((n.data,) if n.op is SIZE else ())):
-            for name in [size] if isinstance(size, str) else [] if isinstance(size, int) else sorted(s.name for s in size.free_symbols):  # type: ignore[union-attr]
-                names[name] = None
+            names.update(dict.fromkeys(size_names(size)))
     free = [n for n in names if n not in declared]
     pool = [k for k in range(2, 4 + 2 * len(free)) if k not in declared.values()]
     order = np.random.default_rng(seed).permutation(len(free) + 1)
@@ -46,7 +45,7 @@ def _classes(facts: frozenset[str], sizes: Mapping[str, int]) -> int:
 def sample(outputs: Sequence[Node], sizes: Mapping[str, int], seed: int, style: str = "normal") -> dict[str, Array]:
     """A value for every variable below the outputs."""
     rng = np.random.default_rng(seed)
-    leaves = [n for n in topological(outputs) if isinstance(n.data, Variable)]
+    leaves = [n for n in topological(outputs) if isinstance(n.data, Variable) and n.data.value is None]
     return {n.name: _draw(n, tuple(size_number(s, sizes) for s in n.shape), rng, style, _classes(n.facts, sizes)) for n in leaves}
 
 

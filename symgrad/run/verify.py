@@ -1,6 +1,7 @@
 """Derivatives against an independent numeric derivative of the forward program, at random unequal sizes or at given values."""
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -152,7 +153,11 @@ def _along_directions(value: Callable[[Array], Array], at: Array, got: Array | N
             mask[rng.integers(at.size)] = 1.0
             direction = mask.reshape(at.shape)
         direction = direction / np.linalg.norm(direction)
-        reference = numeric_derivative(lambda t, d=direction: value(at + t * d), np.zeros(()))  # type: ignore[misc]
+        reference = numeric_derivative(functools.partial(_moved, value, at, direction), np.zeros(()))
         ours = np.tensordot(got, direction, at.ndim) if got is not None else np.zeros_like(reference)
         worst = max(worst, float(np.max(np.abs(reference - ours)) / (1 + np.max(np.abs(reference)))))
     return worst
+
+
+def _moved(value: Callable[[Array], Array], at: Array, direction: Array, t: Array) -> Array:
+    return value(at + t * direction)

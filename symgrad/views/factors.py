@@ -14,6 +14,7 @@ from symgrad.views.chain import Factor, Path, factors_of, follows_axis, multipli
 from symgrad.views.compose import Idx, NoMatrixForm
 from symgrad.views.elimination import Eliminator
 from symgrad.views.index import Letters, component_text
+from symgrad.views.terms import Term
 from symgrad.views.text import text, tight
 
 __all__ = ["FactorForm", "FactorForms"]
@@ -36,11 +37,17 @@ class FactorForm:
         return len(self.shape) - (1 if self.shape[:1] == (1,) else 0)
 
 
+def _needs_no_brackets(term: Term) -> bool:
+    """Whether a term can stand in a row of matrix products as it is."""
+    body = term.args[2] if term.kind == "term" and term.args[0] > 0 else term
+    return body.kind in ("leaf", "call", "diag", "t", "mul", "eye", "ones", "zeros", "mpow", "num")
+
+
 class FactorForms:
     """Closed forms of the factors of one chain. `index` is the examples' index where the chain is per example, else empty."""
 
-    def __init__(self, graph: Graph, names: Mapping[Node, str], path: Path, examples: tuple[str, set[Node]] | None = None) -> None:
-        self.graph, self.names = graph, dict(names)
+    def __init__(self, graph: Graph, names: Mapping[Node, str], path: Path, examples: tuple[str, set[Node]] | None = None, labels: Mapping[Node, str] | None = None) -> None:
+        self.graph, self.names, self.labels = graph, dict(names), dict(labels or {})
         self.factors = factors_of(path)
         self.lines: list[str] = []
         self._forms: dict[Factor, FactorForm] = {}
@@ -69,7 +76,7 @@ class FactorForms:
 
     def value(self, node: Node) -> str:
         """A named value, `h[n]` where the chain is per example."""
-        name = self.names.get(node, "f")
+        name = self.names.get(node) or self.labels.get(node, "f")
         return f"{name}[{self.index}]" if node in self.per_example else name
 
     def jac(self, factor: Factor) -> str:
@@ -137,7 +144,8 @@ class FactorForms:
                 raise NoMatrixForm("more than two axes")
             term = eliminator.matrix(("r", node, index), rows + columns)
             term = mx.transpose(term) if not rows and columns else term
-            return FactorForm(factor, self.jac(factor), tight(term) if term.kind in ("add", "term") else text(term), shape)
+            alone = len(self.factors) == 1 or _needs_no_brackets(term)
+            return FactorForm(factor, self.jac(factor), text(term) if alone else tight(term), shape)
         except NoMatrixForm:
             name = f"J{len(self._forms) + 1}"
             while name in self.graph:

@@ -49,7 +49,8 @@ class View:
         functions = [*self.graph.functions, *self.graph.ops]
         left = None
         if self.form.body.startswith("D") and self.left:
-            inside = self.form.body.partition("]")[0].partition("[")[2].replace(",", " ")
+            letters = self.form.body.partition("]")[0].partition("[")[2].split(",")
+            inside = ("" if all(len(x) == 1 for x in letters) else ",").join(letters) if self.form.body.startswith("D[") else ""
             ratio = latex_text(self.left, chosen, functions)
             left = rf"\left[{ratio}\right]_{{{inside}}}" if inside else ratio
         return latex_text(self.text, chosen, functions, left=left)
@@ -134,8 +135,8 @@ class Viewer:
         """Products of jac(a, b) along the named values."""
         path = named_chain(self.output, self.variable, self.names) if self._connected() else None
         if path is None:
-            return self.view("chain", Form((), f"jac({self._name(self.output)}, {self._name(self.variable)})"), self.numerator_shape)
-        forms = FactorForms(self.graph, self.names, path)
+            return self.view("chain", Form((), f"jac({self.label}, {self._name(self.variable)})"), self.numerator_shape)
+        forms = FactorForms(self.graph, self.names, path, labels={self.output: self.label})
         return self.view("chain", Form((), forms.wrapped(show_chain(path, forms.jac, " * ")), self._transposed()), self.numerator_shape)
 
     def factors(self) -> View:
@@ -143,7 +144,7 @@ class Viewer:
         path = named_chain(self.output, self.variable, self.names) if self._connected() else None
         if path is None:
             return self.view("jacobian", self.matrix().form, self.numerator_shape)
-        forms = FactorForms(self.graph, self.names, path)
+        forms = FactorForms(self.graph, self.names, path, labels={self.output: self.label})
         body = forms.product(path)
         return self.view("jacobian", Form(tuple(forms.lines), body, self._transposed()), self.numerator_shape)
 
@@ -152,7 +153,15 @@ class Viewer:
         if not self._connected():
             return None
         path = named_chain(self.output, self.variable, self.names)
-        return FactorForms(self.graph, self.names, path), factors_of(path)
+        return FactorForms(self.graph, self.names, path, labels={self.output: self.label}), factors_of(path)
+
+    @functools.cached_property
+    def label(self) -> str:
+        """The output's name, or the output itself where it is a short expression without one."""
+        if self.output in self.names:
+            return self.names[self.output]
+        form = closed_form(self.output, self._own(), self.graph.ranges, self.forward)
+        return form.body if not form.lines and not form.note and len(form.body) <= 200 else "f"
 
     def _connected(self) -> bool:
         return self.output is not self.variable and self.variable in set(self.forward) and self.kind in ("gradient", "jacobian")
