@@ -235,6 +235,7 @@ class _Teller:
             if node is None or isinstance(node.data, Variable) or not node.operands:
                 continue
             label = f"d_{self.names[f.by]}"
+            self.typeset.names.setdefault(label, rf"\delta_{{{self.typeset.math(self.names[f.by]).tex}}}")
             others = {n: s for n, s in known.items() if n is not node}
             form = closed_form(node, others, self.graph.ranges, d.viewer.forward, self.graph.names)
             if node in known:
@@ -250,7 +251,8 @@ class _Teller:
                 Equation(tuple(lines))]
 
     def result(self, name: str, d: Derivative) -> Section:
-        left = f"jac({self.names.get(d.output, 'f')}, {name})" if d.output in self.names else ""
+        word = "jac" if d.output.rank else "grad"
+        left = f"{word}({self.names[d.output]}, {name})" if d.output in self.names else ""
         matrix, index = d.matrix, d.index
         lines = [self.typeset.statement(line) for line in matrix.form.lines]
         lines.append(self.typeset.statement(matrix.form.body, words("closed form, ", self.typeset.shape(d.shape)), highlight=True, left=left))
@@ -262,7 +264,7 @@ class _Teller:
             inside = head[1:]
             blocks.append(Paragraph(words("The same, entry by entry:")))
             lines = [self.typeset.statement(line) for line in index.form.lines]
-            lines.append(self.typeset.line(f"({left}){inside}" if False else f"D{inside}", body, words("component form")))
+            lines.append(self.typeset.line((left or "D") + inside, body, words("component form")))
             blocks.append(Equation(tuple(lines)))
         if not d.output.rank and d.variable.shape == d.shape:
             update = f"{name} - eta*D"
