@@ -8,7 +8,7 @@ Of an n x n matrix: inverse 2n^3, determinant and its logarithm 2/3 n^3, adjugat
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sympy as sp
 
@@ -21,6 +21,11 @@ from symgrad.plan.pairs import pairwise
 
 __all__ = ["ITEM", "dominates", "flops", "is_view", "node_bytes"]
 
+_REARRANGED = ("merge", "split", "stack", "onehot")
+_MATRIX: dict[str, Callable[[sp.Expr, sp.Expr], sp.Expr]] = {
+    "inv": lambda m, n: 2 * n**3, "det": lambda m, n: sp.Rational(2, 3) * n**3, "logdet": lambda m, n: sp.Rational(2, 3) * n**3,
+    "adj": lambda m, n: 6 * n**3, "pinv": lambda m, n: 6 * m * n * (n if m == n else sp.Min(m, n)),
+}
 ITEM = 8                                                   # bytes of a float64
 
 
@@ -48,16 +53,18 @@ def _entries(shape: Shape) -> sp.Expr:
 @functools.cache
 def _flops(op: Op, shapes: tuple[Shape, ...], shape: Shape) -> sp.Expr:
     if op.body is None:
-        return _structured(op, shapes[0])
+        return _structured(op, shapes, shape)
     sizes = {name: shapes[k][axis] for name, (k, axis) in op.axis_of.items()} | dict(zip(op.out, shape, strict=True))
     return sp.expand(_Count({n: size_expression(s) for n, s in sizes.items()}).of(op.scoped))
 
 
-def _structured(op: Op, shape: Shape) -> sp.Expr:
-    *lead, m, n = map(size_expression, shape)
-    each = {"inv": 2 * n**3, "det": sp.Rational(2, 3) * n**3, "logdet": sp.Rational(2, 3) * n**3, "adj": 6 * n**3,
-            "pinv": 6 * m * n * (m if m == n else sp.Min(m, n))}.get(op.name, 2 * n**3)
-    return sp.expand(sp.Mul(*lead, each))
+def _structured(op: Op, shapes: Sequence[Shape], shape: Shape) -> sp.Expr:
+    if op.name in _REARRANGED:
+        return sp.S.Zero
+    if op.name not in _MATRIX:                             # an extremum or a product reads every entry once, others give one value each
+        return _entries(shapes[0] if len(op.out) < op.ranks[0] else shape)
+    *lead, m, n = map(size_expression, shapes[0])
+    return sp.expand(sp.Mul(*lead, _MATRIX[op.name](m, n)))
 
 
 class _Count:

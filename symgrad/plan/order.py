@@ -79,13 +79,14 @@ def ordered(forward: Sequence[Node], backward: Sequence[Node] = ()) -> tuple[lis
     return list(nx.lexicographical_topological_sort(graph, key=lambda n: (n not in first, level[n], place[n]))), first
 
 
-def name_nodes(order: Iterable[Node], names: Mapping[Node, str], gradients: Mapping[str, Node]) -> dict[Node, str]:
-    """A Python identifier for every node: its own name, `d_W1` for the gradient by W1, else t1, t2, ... in order. All differ."""
+def name_nodes(order: Iterable[Node], names: Mapping[Node, str], gradients: Mapping[str, Node], reserved: Iterable[str] = ()) -> dict[Node, str]:
+    """A Python identifier for every node: its own name, `d_W1` for the gradient by W1, else t1, t2, ... in order. All differ,
+    and from the reserved names."""
     found: dict[Node, str] = {}
-    taken: set[str] = set()
+    taken = {"np", "math", *reserved}
     def give(node: Node, wish: str) -> None:
         name = wish if wish.isidentifier() else "".join(c if f"a{c}".isidentifier() else "_" for c in wish)
-        name = f"v{name}" if not name.isidentifier() else name + "_" if keyword.iskeyword(name) or name in ("np", "math") else name
+        name = f"v{name}" if not name.isidentifier() else name + "_" if keyword.iskeyword(name) else name
         while name in taken:
             name += "_"
         taken.add(name)

@@ -16,7 +16,7 @@ from symgrad.errors import MissingValueError
 from symgrad.ops.kernels import FUNCTIONS, KERNELS, STRUCTURED, Array
 from symgrad.ops.rows import EQUATIONS, library_op
 
-__all__ = ["Functions", "OfArrays", "evaluate_op"]
+__all__ = ["Functions", "OfArrays", "evaluate_op", "value_of"]
 
 Functions = Mapping[str, Sequence[Callable[..., Array]] | Callable[[tuple[int, ...]], Callable[..., Array]]]
 """Values of unknown functions: (f, df, ddf, ...) of one argument, or a function from the arguments derived by to a function."""
@@ -71,7 +71,7 @@ def _opaque(op: Op, arrays: Sequence[Array], shape: tuple[int, ...], functions: 
     if op.origin is None:
         head, order = split_derivative(op.name)
         given = functions.get(head)
-        value = given.of_arrays(order) if isinstance(given, OfArrays) else _value_of(op.name, functions)
+        value = given.of_arrays(order) if isinstance(given, OfArrays) else value_of(op.name, functions)
         return np.asarray(value(*arrays)).reshape(shape)
     root, patterns = op.origin
     count = len(op.out) - len(root.out)
@@ -82,7 +82,7 @@ def _opaque(op: Op, arrays: Sequence[Array], shape: tuple[int, ...], functions: 
     return found
 
 
-def _value_of(name: str, functions: Functions) -> Callable[..., Array]:
+def value_of(name: str, functions: Functions) -> Callable[..., Array]:
     """The value of an unknown function or of a derivative of one. Raises MissingValueError naming it."""
     head, order = split_derivative(name)
     given = functions.get(head)
@@ -174,7 +174,7 @@ class _Evaluation:
         known = FUNCTIONS.get(name)
         if known is not None:
             return known
-        return _value_of(name, self.functions)
+        return value_of(name, self.functions)
 
 
 def _power(base: Array, exponent: Array) -> Array:
