@@ -56,6 +56,9 @@ def located(text: str, file: str, work: Callable[[], T]) -> T:
     """What `work` returns; a Fault becomes a NotationError that shows the text."""
     try:
         return work()
+    except RecursionError:
+        raise NotationError("the text is nested too deeply: name a part on a line of its own", source=normalize(text)[1], line=1, column=1,
+                            file=file) from None
     except Fault as fault:
         raise NotationError(fault.message, source=normalize(text)[1], line=fault.place.line, column=fault.place.column, file=file) from None
 

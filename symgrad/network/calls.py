@@ -134,8 +134,8 @@ ROWS: dict[str, Row] = {
     **{w: Row(least, most, f, options) for w, (least, most, options, f) in library.ROWS.items()},
     "onehot": Row(2, 2, _onehot),
     "pad": _row("x", _pad),
-    "grad": _row("a b", lambda c: derivatives.grad(c.arguments[0], c.arguments[1], c.axes)),
-    "jac": _row("a b", lambda c: derivatives.jac(c.arguments[0], c.arguments[1], c.axes)),
+    "grad": _row("a b", derivatives.grad),
+    "jac": _row("a b", derivatives.jac),
 }
 NOTES = {"var": "var is over indices: write var[i](x[i])", "prod": "prod is over indices: write prod[i](x[i])"}
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node
+from symgrad.core.shape import Shape
 from symgrad.network.build import located
 from symgrad.network.free_sums import summed
 from symgrad.network.statements import Lines
@@ -29,15 +30,15 @@ class ClaimSides:
     lying: bool
 
 
-def claim_sides(graph: Graph, claim: Claim, text: str = "") -> ClaimSides:
+def claim_sides(graph: Graph, claim: Claim, text: str = "", shape: Shape = ()) -> ClaimSides:
     """Both sides as nodes; axes of plain indices of the target come first, in their order. Raises NotationError.
 
-    `text` is what the claim was parsed from, for the error.
+    `text` is what the claim was parsed from, for the error; `shape` are the sizes of the indices of a `D[...]`, where they are known.
     """
-    return located(text, "", lambda: _sides(graph, claim))
+    return located(text, "", lambda: _sides(graph, claim, shape))
 
 
-def _sides(graph: Graph, claim: Claim) -> ClaimSides:
+def _sides(graph: Graph, claim: Claim, shape: Shape) -> ClaimSides:
     tables = Tables.of(graph)
     lines = Lines(tables)
     target = claim.target
@@ -52,6 +53,10 @@ def _sides(graph: Graph, claim: Claim) -> ClaimSides:
     if isinstance(inner, Name) and inner.name == "D" and indices:
         if len(names) != len(indices):
             raise Fault("the indices of a quantity D[...] are plain names, each once", target.place)
+        if shape and len(shape) != len(names):
+            raise Fault(f"D has {len(shape)} axes here, and {len(names)} indices stand on the left", target.place)
+        for n, size in zip(names, shape, strict=False):
+            letters[n] = axes.fresh(size, n)
         value = summed(value, names, lambda n: n in tables.ranges or not (n in tables.size_names or n in tables.constants))
     right = lines.read(value, letters, claim.place, axes)
     return ClaimSides(inner.name if isinstance(inner, Name) else "", names, left.node if left else None, right.node, right.value.lying)

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from symgrad.core.functions import derivative_name
-from symgrad.core.node import Node
+from symgrad.core.node import Node, Variable, apply, topological
 from symgrad.derive.reverse import reverse
 from symgrad.network.reductions import mapped
 from symgrad.network.tables import Tables
-from symgrad.network.values import Axes, Value, number
+from symgrad.network.values import Axes, Value
 from symgrad.network.wording import shown
 from symgrad.notation.screen import Fault
 from symgrad.notation.syntax import Derivative, Partial
 from symgrad.notation.words import ELEMENTWISE
 from symgrad.ops.arithmetic import filled, total
+from symgrad.ops.stacking import STACK, stack
 from symgrad.ops.unknown import unknown
+
+if TYPE_CHECKING:
+    from symgrad.network.calls import Call
 
 __all__ = ["grad", "jac", "of_function", "shared_lead", "unknown_value"]
 
 HIGHEST_ORDER = 6
+SELECTING = {"slice", "window", "transpose"}  # ops that only pick entries of one array
 
 
 def of_function(e: Derivative | Partial, arguments: Sequence[Value], tables: Tables, axes: Axes) -> Value:
@@ -77,35 +84,60 @@ def unknown_value(name: str, order: Sequence[int], elementwise: bool, arguments:
     return axes.of(unknown(name, order, [axes.node(v) for v in arguments], places), lead)
 
 
-def _derived(a: Value, b: Value, axes: Axes) -> tuple[Value, Value]:
-    """d a / d b with all axes, and b as it stands in the result: its letters that are not those of a are fresh."""
+def _derived(c: Call) -> tuple[Value, Value]:
+    """d a / d b with all axes, and b with the core letters that it has there."""
+    a, b = c.arguments
+    axes = c.axes
     if len(b.factors) != 1 or b.deltas or b.coefficient != 1:
         target, letters = axes.node(b), (*b.lead, *b.core)
     else:
         target, letters = b.factors[0]
-    node, own = axes.raw(a)
-    if not a.factors and not a.deltas:
-        return number(0), b
-    found = reverse(node, [target]).results[target]
     table = {x: axes.fresh(axes.sizes[x]) for x in b.core}
-    inner = tuple(table.get(x, x) for x in letters)
-    core = tuple(table[x] for x in b.core)
-    lead = tuple(dict.fromkeys((*a.lead, *b.lead)))
+    b = replace(b, core=tuple(table[x] for x in b.core))
+    core = (*a.core, *b.core)
+    node, own = axes.raw(a)
+    found = _derivative(node, target, c) if a.factors or a.deltas else None
     if found is None:
-        return Value(core=(*a.core, *core), lead=(), coefficient=number(0).coefficient), replace(b, core=core)
-    return Value(((found, (*own, *inner)),), (*a.core, *core), lead), replace(b, core=core)
+        return Value(core=core, coefficient=Fraction(0)), b
+    lead = tuple(dict.fromkeys((*a.lead, *b.lead)))
+    return Value(((found, (*own, *(table.get(x, x) for x in letters))),), core, lead), b
 
 
-def grad(a: Value, b: Value, axes: Axes) -> Value:
-    """The derivative of a scalar, of the shape of b. Raises Fault for what is no scalar."""
+def _derivative(node: Node, target: Node, c: Call) -> Node | None:
+    """d node / d target, axes of the node first; None where it is zero.
+
+    By entries of an array, or the same array turned, it is those entries of the derivative by the array; by the steps of a recurrence it is
+    the derivative by each step, later steps included. Raises Fault for an expression that the node is not made of.
+    """
+    lead = tuple(range(node.rank))
+    if target.op.name in SELECTING and target.op.arity == 1:
+        whole = _derivative(node, target.operands[0], c)
+        return None if whole is None else apply(target.op.lift([lead]), whole, shape=node.shape + target.shape)
+    if target.op.name == STACK:
+        found = reverse(node, target.operands).results
+        parts = [found[step] for step in target.operands]
+        if all(p is None for p in parts):
+            return None
+        return stack([filled("zeros", node.shape + target.shape[:-1]) if p is None else p for p in parts])
+    result = reverse(node, [target]).results[target]
+    if result is None and target not in c.kept and not isinstance(target.data, Variable) and target not in topological([node]):
+        raise Fault(
+            f"{shown(c.e.arguments[0])} is not written in terms of {shown(c.e.arguments[1])}: name it, and use the name in both", c.e.place
+        )
+    return result
+
+
+def grad(c: Call) -> Value:
+    """The derivative of a scalar, of the shape of what it is derived by. Raises Fault for what is no scalar."""
+    a, b = c.arguments
     if a.rank:
-        raise Fault(f"grad takes a scalar; this has shape {axes.shown(a)}: write jac(...)", axes.place)
-    found, b = _derived(a, b, axes)
-    return replace(found, core=b.core, lying=b.lying, family=b.family)
+        raise Fault(f"grad takes a scalar; this has shape {c.axes.shown(a)}: write jac(...)", c.e.place)
+    found, target = _derived(c)
+    return replace(found, core=target.core, lying=b.lying, family=b.family)
 
 
-def jac(a: Value, b: Value, axes: Axes) -> Value:
+def jac(c: Call) -> Value:
     """The derivative in numerator layout: axes of a, then of b; a scalar a has a leading axis of size 1."""
-    found, b = _derived(a, b, axes)
-    rows = a.core or (axes.fresh(1),)
-    return replace(found, core=(*rows, *b.core), split=len(rows))
+    found, target = _derived(c)
+    rows = c.arguments[0].core or (c.axes.fresh(1),)
+    return replace(found, core=(*rows, *target.core), split=len(rows))

@@ -131,7 +131,7 @@ class Lines:
         for i in s.indices:
             if i not in self.tables.ranges:
                 raise Fault(
-                    f"the index {i} is not declared{nearest(i, self.tables.ranges)}: write `examples {i} = 1..N` or `index {i} = 1..N`",
+                    f"the index {i} is not declared: write `examples {i} = 1..N` or `index {i} = 1..N`{nearest(i, self.tables.ranges)}",
                     s.place,
                 )
             family.append(self.tables.ranges[i])
