@@ -9,7 +9,7 @@ from symgrad.core import equation as eq
 from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node
 from symgrad.ops.array_kernels import ARRAY_KERNELS
 from symgrad.ops.stacking import MERGE, SPLIT, STACK, kron_factors
-from symgrad.views import terms as mx
+from symgrad.views import terms as mx, words
 from symgrad.views.compose import CALLS, Composer, Idx, NoMatrixForm, Product, instantiate, is_call, known_facts
 from symgrad.views.factoring import operations, shortened
 from symgrad.views.terms import Term
@@ -182,14 +182,14 @@ class Eliminator(Composer):
         if name == "inv":
             return mx.power(arguments[0], -1)
         if name == "adj":
-            return mx.adjugate(arguments[0])
+            return words.adjugate(arguments[0])
         if name == "onehot":
             return mx.call(name, [arguments[0], mx.size_leaf(arguments[1].shape[0])], shape)
         if name in ("argmax", "argmin"):                   # 1 - sign(max(x) - x): the notation has no word for the place of the maximum
             x = arguments[0]
             top = mx.term(1, [(mx.call(name[3:], [x], mx.SCALAR), 1)], mx.ones(x.shape))
             apart = [top, mx.term(-1, [], x)] if name == "argmax" else [x, mx.term(-1, [], top)]
-            return mx.add([mx.ones(x.shape), mx.term(-1, [], mx.apply("sign", mx.add(apart, x.shape)))], x.shape)
+            return mx.add([mx.ones(x.shape), mx.term(-1, [], words.apply("sign", mx.add(apart, x.shape)))], x.shape)
         if name in WORDS or name not in ARRAY_KERNELS:
             return mx.call(name, arguments, shape)
         raise NoMatrixForm(f"{name} has no word")
@@ -211,7 +211,7 @@ class Eliminator(Composer):
             if len(e[2]) != 1 and F:
                 raise NoMatrixForm(f"{e[1]} of several families")
             args = [self.matrix(a, F) if set(self.free(a)) == set(F) else self._spread_to(a, F) for a in e[2]]
-            return mx.apply(e[1], args[0]) if len(args) == 1 else mx.call(e[1], args, mx.SCALAR)
+            return words.apply(e[1], args[0]) if len(args) == 1 else mx.call(e[1], args, mx.SCALAR)
         if tag == "^":
             return self._power_term(e, F)
         if tag == "s":

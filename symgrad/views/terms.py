@@ -1,161 +1,18 @@
-"""Matrix terms: values built only by constructors that simplify, so that every way of building a form ends in the same one.
-
-A term has a kind, arguments and a shape (rows, columns); a missing axis is `NONE`, so a vector of size 1 is no scalar. Kinds:
-
-    leaf(name, facts)   num(value)   ones()   zeros()   eye()         t(a)   mul(factors)   mpow(base, exponent)   diag(vector)
-    call(name, args)    term(coefficient, ((scalar, exponent), ...), body)   add(parts)   emul(((part, exponent), ...))
-    epow(base, exponent)   spow(base, exponent)
-"""
+"""Matrix terms from matrix terms, by constructors that simplify, so that every way of building a form ends in the same one."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any
 
-from symgrad.core.shape import Size
+from symgrad.views.term import (
+    NONE, ONE, SCALAR, SYMMETRIC, Axis, Shape, Term, call, eye, facts_of, is_negative, is_zero, leads_with_minus, leaf, number, ones, size_leaf, zeros,
+)
 
 __all__ = [
-    "NONE", "ONE", "SCALAR", "Term", "add", "apply", "call", "diag", "diagonal", "elementwise", "eye", "leaf", "mul", "nonnegative", "number",
-    "ones", "power", "rooted", "scalar_power", "term", "total", "trace", "transpose", "zeros",
+    "NONE", "ONE", "SCALAR", "Axis", "Term", "add", "call", "diag", "diagonal", "elementwise", "eye", "facts_of", "is_negative", "is_zero", "leaf", "mul",
+    "nonnegative", "number", "ones", "power", "rooted", "scalar_power", "size_leaf", "squares", "term", "total", "trace", "transpose", "zeros",
 ]
-
-
-class _None:
-    """The size of an axis that is not there."""
-
-    def __repr__(self) -> str:
-        return "·"
-
-
-NONE: Final = _None()
-Axis = Size | _None
-Shape = tuple[Axis, Axis]
-SCALAR: Shape = (NONE, NONE)
-SYMMETRIC = frozenset(("symmetric", "psd", "spd", "diagonal"))
-
-
-class Term:
-    """An immutable matrix term; equality is structural, with the hash computed once."""
-
-    __slots__ = ("kind", "args", "shape", "_hash", "_key")
-
-    def __init__(self, kind: str, args: tuple[Any, ...], shape: Shape) -> None:
-        self.kind, self.args, self.shape = kind, args, shape
-        self._hash = hash((kind, args, shape))
-        self._key: str | None = None
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Term) and self._hash == other._hash and self.kind == other.kind
-                                 and self.args == other.args and self.shape == other.shape)
-
-    @property
-    def key(self) -> str:
-        """A text to order terms by."""
-        if self._key is None:
-            self._key = f"{self.kind}({','.join(_key(a) for a in self.args)})"
-        return self._key
-
-    def __repr__(self) -> str:
-        return self.key
-
-
-def _key(a: object) -> str:
-    return a.key if isinstance(a, Term) else f"({','.join(_key(x) for x in a)})" if isinstance(a, tuple) else str(a)
-
-
-_FACTS_OF_CALLS = {"softmax": frozenset(("simplex", "positive")), "onehot": frozenset(("onehot",)), "exp": frozenset(("positive",))}
-
-
-# ---------------------------------------------------------------------- leaves
-def leaf(name: str, shape: Shape, facts: frozenset[str] = frozenset()) -> Term:
-    """A named value."""
-    return Term("leaf", (name, facts), shape)
-
-
-def number(value: int | Fraction) -> Term:
-    """A rational number."""
-    return Term("num", (Fraction(value),), SCALAR)
-
-
-ONE = number(1)
-
-
-def ones(shape: Shape) -> Term:
-    """All ones; the number 1 for a scalar."""
-    return ONE if shape == SCALAR else Term("ones", (), shape)
-
-
-def zeros(shape: Shape) -> Term:
-    """All zeros; the number 0 for a scalar."""
-    return number(0) if shape == SCALAR else Term("zeros", (), shape)
-
-
-def eye(size: Axis) -> Term:
-    """The identity matrix."""
-    return Term("eye", (), (size, size))
-
-
-def is_zero(a: Term) -> bool:
-    """Whether a term is identically zero."""
-    return a.kind == "zeros" or (a.kind == "num" and a.args[0] == 0)
-
-
-def facts_of(a: Term) -> frozenset[str]:
-    """What is known of a term: declared of a leaf, or by the function it is."""
-    if a.kind == "call":
-        return _FACTS_OF_CALLS.get(a.args[0], frozenset())
-    return a.args[1] if a.kind == "leaf" else frozenset()
-
-
-def call(name: str, args: Sequence[Term], shape: Shape) -> Term:
-    """A function of whole terms."""
-    return Term("call", (name, *args), shape)
-
-
-def apply(name: str, a: Term) -> Term:
-    """A function applied entry by entry."""
-    if "positive" in facts_of(a) and name in ("abs", "relu", "sign", "step"):
-        return a if name in ("abs", "relu") else ones(a.shape)
-    if name == "exp":
-        soft = _softmax_of(a)
-        if soft is not None:
-            return soft
-    if is_zero(a) and name in ("abs", "relu", "sign", "step", "sin", "tan", "tanh", "sinh", "arctan", "erf"):
-        return a
-    return Term("call", (name, a), a.shape)
-
-
-def _softmax_of(a: Term) -> Term | None:
-    """softmax(z) where a is z - logsumexp(z), each row by itself."""
-    for p in a.args if a.kind == "add" else ():
-        if p.kind != "term" or p.args[0] != -1:
-            continue
-        inner = p.args[1][0][0] if p.args[1] and p.args[2].kind in ("ones", "num") else p.args[2]
-        first = inner.args[0] if inner.kind == "mul" and len(inner.args) == 2 and inner.args[1].kind == "ones" else inner
-        if first.kind == "call" and first.args[0] == "logsumexp" and len(p.args[1]) <= 1:
-            z = first.args[1]
-            if add([q for q in a.args if q is not p], a.shape) == z and a.shape == z.shape:
-                return call("softmax", [z], a.shape)
-    return None
-
-
-def is_invertible(a: Term) -> bool:
-    """Whether a square matrix is invertible by what was declared of its leaves."""
-    if a.kind in ("t", "mpow"):
-        return is_invertible(a.args[0])
-    if a.kind == "mul":
-        return all(is_invertible(x) for x in a.args)
-    return bool(facts_of(a) & {"invertible", "spd", "orthogonal"})
-
-
-def adjugate(a: Term) -> Term:
-    """adj(A); det(A)*inv(A) where A is known to be invertible."""
-    if is_invertible(a):
-        return term(1, [(call("det", [a], SCALAR), 1)], power(a, -1))
-    return call("adj", [a], a.shape)
 
 
 # ---------------------------------------------------------------------- products
@@ -312,10 +169,6 @@ def term(coefficient: Fraction | int, scalars: Sequence[tuple[Term, Any]], body:
     if len(left) == 1 and left[0][1] == 1 and left[0][0].kind == "add" and body == ONE and powers.coefficient == -1:
         return add([term(-1, [], p) for p in left[0][0].args], SCALAR)
     return Term("term", (powers.coefficient, left, body), body.shape)
-
-
-def is_negative(e: object) -> bool:
-    return not isinstance(e, Term) and e < 0  # type: ignore[operator]  # exponents are numbers or terms
 
 
 class _Powers:
@@ -477,11 +330,6 @@ def trace(m: Term) -> Term:
     return Term("call", ("tr", m), SCALAR)
 
 
-def size_leaf(size: Axis) -> Term:
-    """A size as a scalar."""
-    return number(size) if isinstance(size, int) else leaf(str(size), SCALAR, frozenset(("size",)))
-
-
 def total(m: Term) -> Term:
     """The sum of all entries."""
     if m.kind == "t":
@@ -525,8 +373,3 @@ def add(parts: Iterable[Term], shape: Shape) -> Term:
         return found[0]
     found.sort(key=leads_with_minus)
     return Term("add", tuple(found), shape)
-
-
-def leads_with_minus(a: Term) -> bool:
-    """Whether the term prints with a minus in front."""
-    return (a.kind == "term" and a.args[0] < 0) or (a.kind == "num" and a.args[0] < 0)
