@@ -20,7 +20,7 @@ from symgrad.render.dot import to_dot
 from symgrad.render.formats import renderer, save
 from symgrad.render.svg import to_svg
 from symgrad.render.text import to_text
-from symgrad.results import Derivation, Derivative, Wrt, differentiate, source_of
+from symgrad.results import Derivation, Derivative, Wrt, differentiate, source_of, with_functions
 from symgrad.run.functions import Given, function_values
 from symgrad.run.verify import Report
 from symgrad.verbs import schedule
@@ -82,6 +82,7 @@ def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, valu
 
     values: arrays by name, to see numbers and to check at them; else the check draws random ones. Raises as `differentiate` does.
     """
+    values, functions = with_functions(values, functions) if values is not None else (None, functions)
     d = differentiate(net, wrt, of)
     report = d.verify(values, seed, functions)
     numbers = shown_values(d, values, function_values(functions)) if values is not None else None
@@ -90,10 +91,9 @@ def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, valu
     return Solution(document, d, report)
 
 
-def draw(what: Graph | Node | Derivation | Derivative, kind: str = "both", *, wrt: Wrt = None, of: str | Node | None = None, title: str = "") -> Picture:
-    """The picture of a graph (its forward pass), or of a derivation with its backward pass. kind: "forward", "backward", "both"."""
-    if isinstance(what, Derivation):
-        return Picture(diagram(what, kind, title))
-    if isinstance(what, Derivative):
-        return Picture(diagram(differentiate(what.graph, [what.variable], what.output), kind, title))
-    return Picture(diagram(differentiate(what, wrt, of), kind, title))
+def draw(subject: Graph | Node | Derivation | Derivative, what: str = "both", *, wrt: Wrt = None, of: str | Node | None = None,
+         title: str = "") -> Picture:
+    """The picture of a graph or a derivation. what: "forward", "backward" or "both" passes; a graph is differentiated by `wrt` first."""
+    if isinstance(subject, Derivative):
+        subject = differentiate(subject.graph, [subject.variable], subject.output)
+    return Picture(diagram(subject if isinstance(subject, Derivation) else differentiate(subject, wrt, of), what, title))

@@ -16,7 +16,7 @@ from symgrad.derive.reverse import Reverse, Step, reverse
 from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
 from symgrad.run.executor import check_names, execute
-from symgrad.run.functions import Given, function_values, stand_in
+from symgrad.run.functions import Given, One, function_values, split_functions, stand_in
 from symgrad.run.numpy_backend import Program, compile_nodes
 from symgrad.run.verify import Claim, Report, unknown_functions, verify
 from symgrad.views.view import View, Viewer
@@ -109,7 +109,7 @@ class Derivative:
         values: arrays by variable name. directions: `x_dot=` or `h_bar=` for products with a vector. functions: unknown functions by
         name, as a symgrad function name or (f, df, ...). Raises InputError, MissingValueError.
         """
-        everything = {**values, **directions}
+        everything, functions = with_functions({**values, **directions}, functions)
         leaves = {n.name for n in topological([*([self.node] if self.node is not None else []), self.output]) if isinstance(n.data, Variable)}
         check_names(everything, leaves | set(self.graph.variables()))
         if self.node is None:
@@ -127,6 +127,7 @@ class Derivative:
 
     def verify(self, values: Mapping[str, ArrayLike] | None = None, seed: int = 0, functions: Given = None) -> Report:
         """This derivative against an independent numeric derivative; at seeded random values and unequal sizes where none are given."""
+        values, functions = with_functions(values, functions) if values is not None else (None, functions)
         return verify({self.name: Claim(self.output, self.variable, self.node, self.base)}, self.graph, values, seed, function_values(functions))
 
 
@@ -176,6 +177,7 @@ class Derivation:
 
     def evaluate(self, values: Mapping[str, ArrayLike], *, functions: Given = None, sizes: Mapping[str, int] | None = None) -> dict[str, Array]:
         """Every derivative by name; see `Derivative.evaluate`."""
+        values, functions = with_functions(values, functions)
         check_names(values, self.graph.variables())
         nodes = [d.node for d in self.derivatives.values() if d.node is not None]
         trace = execute([self.output, *nodes], values, sizes={**self.graph.sizes, **(sizes or {})}, functions=function_values(functions))
@@ -184,6 +186,7 @@ class Derivation:
 
     def verify(self, values: Mapping[str, ArrayLike] | None = None, seed: int = 0, functions: Given = None) -> Report:
         """Every derivative against an independent numeric derivative of the forward program."""
+        values, functions = with_functions(values, functions) if values is not None else (None, functions)
         claims = {k: Claim(d.output, d.variable, d.node, d.base) for k, d in self.derivatives.items()}
         return verify(claims, self.graph, values, seed, function_values(functions))
 
@@ -283,7 +286,7 @@ class Compiled:
         """Readable code: what was compiled."""
         return self.program.source
 
-    def __call__(self, **arrays: ArrayLike) -> Array | tuple[Array, dict[str, Array]]:
+    def __call__(self, /, **arrays: ArrayLike) -> Array | tuple[Array, dict[str, Array]]:
         """Raises InputError, MissingValueError as `Derivative.evaluate` does."""
         answer = self.program(**arrays)
         value, found = answer if isinstance(answer, tuple) else (None, answer)
@@ -333,6 +336,12 @@ def only_one(targets: dict[str, Node]) -> dict[str, Node]:
     if len(targets) != 1:
         raise InputError(f"say which variable: {', '.join(targets)}")
     return targets
+
+
+def with_functions(values: Mapping[str, object], functions: Given) -> tuple[dict[str, ArrayLike], dict[str, One]]:
+    """(arrays, functions): functions may be given among the values, by name."""
+    arrays, among = split_functions(values)
+    return arrays, {**among, **(functions or {})}
 
 
 def one(d: Derivation, wrt: str | Node | None) -> Derivative:

@@ -12,7 +12,7 @@ from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
 from symgrad.ops.operators import as_node
 from symgrad.plan.residuals import Plan, make_plan
-from symgrad.results import Compiled, Derivation, Derivative, Wrt, compile_derivative, differentiate, wanted
+from symgrad.results import Compiled, Derivation, Derivative, Wrt, compile_derivative, differentiate, wanted, with_functions
 from symgrad.run.executor import execute
 from symgrad.run.functions import Given, function_values
 
@@ -65,17 +65,14 @@ def evaluate(net: Graph | Node, values: Mapping[str, ArrayLike], of: str | Node 
     """The value of a graph at given arrays."""
     g = as_graph(net)
     node = g.output if of is None else g.resolve(of)
+    values, functions = with_functions(values, functions)
     return execute([node], values, sizes=g.sizes, functions=function_values(functions))[node]
 
 
 def run_at(net: Graph | Node, values: Mapping[str, ArrayLike], wrt: Wrt = None, of: str | Node | None = None) -> tuple[Array, dict[str, Array]]:
     """(value, derivatives by name) at given arrays."""
     d = differentiate(net, wrt, of)
-    return evaluate(d.graph, {k: v for k, v in values.items() if k in _below(d.output)}, d.output), d.evaluate(values)
-
-
-def _below(node: Node) -> set[str]:
-    return {n.name for n in topological([node]) if isinstance(n.data, Variable)}
+    return evaluate(d.graph, values, d.output), d.evaluate(values)
 
 
 def wanted_names(g: Graph) -> list[str]:

@@ -18,8 +18,8 @@ from symgrad.ops.rows import EQUATIONS, library_op
 
 __all__ = ["Functions", "OfArrays", "evaluate_op", "value_of"]
 
-Functions = Mapping[str, Sequence[Callable[..., Array]] | Callable[[tuple[int, ...]], Callable[..., Array]]]
-"""Values of unknown functions: (f, df, ddf, ...) of one argument, or a function from the arguments derived by to a function."""
+Functions = Mapping[str, Callable[[tuple[int, ...]], Callable[..., Array]]]
+"""Values of unknown functions by name: from the arguments derived by (() for the function itself) to a function of arrays."""
 
 
 @runtime_checkable
@@ -88,11 +88,7 @@ def value_of(name: str, functions: Functions) -> Callable[..., Array]:
     given = functions.get(head)
     if given is None:
         raise MissingValueError(f"the function {head} has no value: give it one, as in functions={{{head!r}: \"tanh\"}}")
-    if callable(given):
-        return given(order)
-    if len(order) >= len(given):
-        raise MissingValueError(f"the function {head} needs its derivative of order {len(order)}; {len(given) - 1} are given")
-    return given[len(order)]
+    return given(order)
 
 
 class _Evaluation:

@@ -7,32 +7,63 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from symgrad.core.node import Node, variable
 from symgrad.derive.reverse import reverse
-from symgrad.errors import InputError, nearest
+from symgrad.errors import InputError, MissingValueError, nearest
 from symgrad.ops.arithmetic import map_function, total
 from symgrad.ops.kernels import FUNCTIONS, Array
 from symgrad.run.evaluate import Functions
 from symgrad.run.executor import execute
 
-__all__ = ["Given", "StandIn", "function_values", "stand_in"]
+__all__ = ["Given", "StandIn", "function_values", "split_functions", "stand_in"]
 
-Given = Mapping[str, str | Sequence[Callable[..., Array]] | Callable[..., Array]] | None
-"""By name: a symgrad function ("tanh"), or (f, df, ddf, ...), or f from the tuple of arguments derived by to a function."""
+One = str | Sequence[Callable[..., Array]] | Mapping[tuple[int, ...], Callable[..., Array]] | Callable[..., Array]
+Given = Mapping[str, One] | None
+"""By name: a symgrad function ("tanh"); or (f, df, ddf, ...), derived by the last argument; or {(): f, (1,): f_1, (2, 2): f_22, ...} by the
+arguments derived by; or f alone, where no derivative is needed."""
 
 
 def function_values(given: Given) -> Functions:
-    """What the executor takes. Raises InputError for a function name that is not known."""
-    found: dict[str, Sequence[Callable[..., Array]] | Callable[[tuple[int, ...]], Callable[..., Array]]] = {}
-    for name, value in (given or {}).items():
-        if isinstance(value, str):
-            if value not in FUNCTIONS:
-                raise InputError(f"{value!r} is no function of symgrad{nearest(value, FUNCTIONS)}")
-            found[name] = functools.partial(_derived, value)
-        else:
-            found[name] = value
-    return found
+    """What the executor takes. Raises InputError for what gives no function."""
+    return {name: _by_order(name, value) for name, value in (given or {}).items()}
+
+
+def _by_order(name: str, value: One) -> Callable[[tuple[int, ...]], Callable[..., Array]]:
+    if isinstance(value, str):
+        if value not in FUNCTIONS:
+            raise InputError(f"{value!r} is no function of symgrad{nearest(value, FUNCTIONS)}")
+        return functools.partial(_derived, value)
+    if isinstance(value, StandIn):
+        return value
+    if isinstance(value, Mapping):
+        return functools.partial(_listed, name, dict(value))
+    if callable(value):
+        return functools.partial(_listed, name, {(): value})
+    if isinstance(value, Sequence) and value and all(map(callable, value)):
+        return functools.partial(_sequence, name, tuple(value))
+    raise InputError(f"the value of the function {name} is a name such as 'tanh', (f, df, ...), or a dict of functions by the arguments derived by")
+
+
+def _listed(name: str, known: Mapping[tuple[int, ...], Callable[..., Array]], order: tuple[int, ...]) -> Callable[..., Array]:
+    if order not in known:
+        raise MissingValueError(f"the derivative of {name} by its arguments {order} has no value: give {name} as (f, df, ...) or {{(): f, {order}: ...}}")
+    return known[order]
+
+
+def _sequence(name: str, known: Sequence[Callable[..., Array]], order: tuple[int, ...]) -> Callable[..., Array]:
+    if len(order) >= len(known):
+        raise MissingValueError(f"the function {name} needs its derivative of order {len(order)}; {len(known) - 1} are given")
+    if len(set(order)) > 1:
+        raise MissingValueError(f"{name} is given with derivatives by one argument; this asks for {order}: give a dict {{(): f, {order}: ...}}")
+    return known[len(order)]
+
+
+def split_functions(values: Mapping[str, object]) -> tuple[dict[str, ArrayLike], dict[str, One]]:
+    """(arrays, functions) of values by name: a text, a callable, a dict or a tuple of callables is a function."""
+    functions = {k: v for k, v in values.items() if isinstance(v, str | Mapping) or callable(v) or (isinstance(v, tuple | list) and any(map(callable, v)))}
+    return {k: v for k, v in values.items() if k not in functions}, functions  # type: ignore[misc, return-value]  # told apart above
 
 
 def _derived(name: str, order: tuple[int, ...]) -> Callable[[Array], Array]:

@@ -14,6 +14,7 @@ from symgrad.ops.arithmetic import filled, product
 from symgrad.views.chain import Factor, factors_of, named_chain, show_chain
 from symgrad.views.factors import FactorForms
 from symgrad.views.latex import latex_text
+from symgrad.views.index import component_text
 from symgrad.views.matrix import Form, closed_form, index_form
 from symgrad.views.symbolic import to_sympy_text
 
@@ -135,9 +136,9 @@ class Viewer:
         """Products of jac(a, b) along the named values."""
         path = named_chain(self.output, self.variable, self.names) if self._connected() else None
         if path is None:
-            return self.view("chain", Form((), f"jac({self.label}, {self._name(self.variable)})"), self.numerator_shape)
+            return self.view("chain", Form(self.opening, f"jac({self.label}, {self._name(self.variable)})"), self.numerator_shape)
         forms = FactorForms(self.graph, self.names, path, labels={self.output: self.label})
-        return self.view("chain", Form((), forms.wrapped(show_chain(path, forms.jac, " * ")), self._transposed()), self.numerator_shape)
+        return self.view("chain", Form(self.opening, forms.wrapped(show_chain(path, forms.jac, " * ")), self._transposed()), self.numerator_shape)
 
     def factors(self) -> View:
         """The chain with each factor in closed form."""
@@ -160,8 +161,17 @@ class Viewer:
         """The output's name, or the output itself where it is a short expression without one."""
         if self.output in self.names:
             return self.names[self.output]
+        if self.output is self.graph.output and self.graph.text and "\n" not in self.graph.text.strip():
+            return self.graph.text.strip()
         form = closed_form(self.output, self._own(), self.graph.ranges, self.forward)
         return form.body if not form.lines and not form.note and len(form.body) <= 200 else "f"
+
+    @property
+    def opening(self) -> tuple[str, ...]:
+        """The line that says what f is, where the output has neither a name nor a short form."""
+        if self.label != "f" or self.output in self.names:
+            return ()
+        return (component_text(self.output, self._own(), self.graph.ranges, "f"),)
 
     def _connected(self) -> bool:
         return self.output is not self.variable and self.variable in set(self.forward) and self.kind in ("gradient", "jacobian")
