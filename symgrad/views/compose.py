@@ -118,6 +118,11 @@ class Composer:
         body = node.op.body
         return body is not None and node not in self.names and body[0] == "^" and body[2][0] == "n"
 
+    def adds_deltas(self, node: Node) -> bool:
+        """Whether a node is a sum of its operands' deltas, which meet the sums around it only when it is opened."""
+        body = node.op.body
+        return body is not None and body[0] == "+" and node not in self.names and any(o.op.has_delta and self.opens(o) for o in node.operands)
+
     def distributes(self, e: eq.Expr) -> bool:
         """Whether a sum that is a factor must be multiplied out: it holds a delta or more than two axes."""
         if len(eq.free(e)) > 2:
@@ -149,7 +154,7 @@ class Composer:
             return self.spread(("s", e[1].data))
         if tag == "s" and isinstance(e[1], int):
             return [(Fraction(e[1]), (), ())]
-        if tag == "r" and (self.opens(e[1]) or self.is_power(e[1])):
+        if tag == "r" and (self.opens(e[1]) or self.is_power(e[1]) or self.adds_deltas(e[1])):
             return self.spread(instantiate(e[1], e[2]))
         if tag == "S":
             return [(c, e[1] + b, f) for c, b, f in self.spread(e[2])]

@@ -56,6 +56,7 @@ class _Printer:
     def __init__(self, composer: Composer, letters: Letters) -> None:
         self.composer, self.letters = composer, letters
         self.matrices = Eliminator(composer.names)
+        self.inside = False                                # of a function, where a delta must tell its range
 
     # ------------------------------------------------------------------ sums of products
     def sum(self, products: Sequence[Product]) -> str:
@@ -118,9 +119,11 @@ class _Printer:
         return text + ("/" + down[0] if len(down) == 1 else "/(" + "*".join(down) + ")" if down else "")
 
     def power(self, e: eq.Expr, exponent: Any) -> str:
-        base = self.factor(e)
         if exponent == 1:
-            return base
+            return self.factor(e)
+        outside, self.inside = self.inside, True
+        base = self.factor(e)
+        self.inside = outside
         if exponent == Fraction(1, 2):
             return f"sqrt({self.text(e)})"
         shown, _ = number_text(exponent)
@@ -133,9 +136,21 @@ class _Printer:
         return text if _is_tight(text) else f"({text})"
 
     def text(self, e: eq.Expr) -> str:
+        """An expression; in a function or a power, deltas are identity matrices."""
+        if e[0] not in "f^" or self.inside:
+            return self._text(e)
+        self.inside = True
+        try:
+            return self._text(e)
+        finally:
+            self.inside = False
+
+    def _text(self, e: eq.Expr) -> str:
         tag = e[0]
         if tag == "r":
             return self.reference(e)
+        if tag == "d" and self.inside and isinstance(e[1], Idx):
+            return f"eye({size_text(e[1].size)})[{self.letters[e[1]]},{self.letters.show(e[2])}]"
         if tag == "d":
             return f"delta[{','.join(sorted((self.letters.show(e[1]), self.letters.show(e[2]))))}]"
         if tag == "s":

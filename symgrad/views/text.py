@@ -11,8 +11,8 @@ from symgrad.views.terms import Term
 
 __all__ = ["call_text", "number_text", "scalar_text", "tight", "text"]
 
-SUM, PRODUCT, MINUS, TIGHT = 1, 2, 3, 4
-"""How tightly a text binds: a sum, a product, a unary minus, an operand."""
+SUM, PRODUCT, MINUS, POWER, TIGHT = 1, 2, 3, 4, 5
+"""How tightly a text binds: a sum, a product, a unary minus, a power, an operand of a power."""
 
 _memo: dict[Term, tuple[str, int]] = {}
 
@@ -85,14 +85,13 @@ def _eye(m: Term) -> tuple[str, int]:
 
 
 def _transpose(m: Term) -> tuple[str, int]:
-    inner = m.args[0]
-    return f"({_walk(inner)[0]})'" if inner.kind == "mpow" and inner.args[1] > 0 else f"{_tight(inner)}'", TIGHT
+    return f"{_tight(m.args[0])}'", TIGHT
 
 
 def _matrix_power(m: Term) -> tuple[str, int]:
     base, e = m.args
     s = f"inv({_walk(base)[0]})" if e < 0 else _tight(base)
-    return s + (f"^{abs(e)}" if abs(e) != 1 else ""), TIGHT
+    return (f"{s}^{abs(e)}", POWER) if abs(e) != 1 else (s, TIGHT)
 
 
 def _diag(m: Term) -> tuple[str, int]:
@@ -104,7 +103,20 @@ def _call(m: Term) -> tuple[str, int]:
 
 
 def _mul(m: Term) -> tuple[str, int]:
-    return "*".join(_tight(f) for f in m.args), PRODUCT
+    inner = mx.rooted(m) if m.shape == mx.SCALAR else None
+    shown: list[str] = []
+    filled: Term | None = None                             # ones(m)*ones(n)' is ones(m,n)
+    for f in m.args:
+        if f.kind == "ones" and filled is not None and filled.shape[1] is mx.NONE is f.shape[0]:
+            shown[-1] = _walk(mx.ones((filled.shape[0], f.shape[1])))[0]
+            filled = None
+        else:
+            shown.append(_tight(f, POWER))
+            filled = f if f.kind == "ones" else None
+    plain = "*".join(shown)
+    if inner is not None and len(norm := f"norm2({_walk(inner)[0]})^2") < len(plain):
+        return norm, POWER
+    return (plain, PRODUCT) if len(shown) > 1 else (plain, TIGHT)
 
 
 def _exponent(e: Any) -> str:
@@ -120,8 +132,8 @@ def _entry_power(m: Term) -> tuple[str, int]:
         if e == Fraction(1, 2):
             return f"sqrt({_walk(base)[0]})", TIGHT
         if e < 0:
-            return f"1./{_tight(_powered(base, -e))}", PRODUCT
-    return f"{_tight(base)}.^{_exponent(e)}", TIGHT
+            return f"1./{_tight(_powered(base, -e), POWER)}", PRODUCT
+    return f"{_tight(base)}.^{_exponent(e)}", POWER
 
 
 def _powered(base: Term, e: Any) -> Term:
@@ -129,24 +141,21 @@ def _powered(base: Term, e: Any) -> Term:
 
 
 def _entry_product(m: Term, front: str = "1") -> tuple[str, int]:
-    up = [_tight(_powered(b, e)) for b, e in m.args if not mx.is_negative(e)]
-    down = [_tight(_powered(b, -e)) for b, e in m.args if mx.is_negative(e)]
+    up = [_tight(_powered(b, e), POWER) for b, e in m.args if not mx.is_negative(e)]
+    down = [_tight(_powered(b, -e), POWER) for b, e in m.args if mx.is_negative(e)]
     s = ".*".join(up) or front
     return s + "".join("./" + d for d in down), PRODUCT
 
 
 def _power_of_scalar(m: Term) -> tuple[str, int]:
-    return scalar_text(*m.args), TIGHT
+    return scalar_text(*m.args), POWER
 
 
 def scalar_text(base: Term, e: Any) -> str:
     """A scalar to a power."""
     half = not isinstance(e, Term) and e * 2 == int(e * 2)
-    root = mx.rooted(base) if half and (e != int(e)) else None
-    if root is None and half and e == int(e) and e > 0:
-        whole = mx.rooted(base)
-        root = whole if whole is not None and whole.shape[1] is not mx.NONE else None
-    if root is not None:
+    root = mx.rooted(base) if half else None
+    if root is not None and (e != int(e) or (e > 0 and (root.shape[1] is not mx.NONE or len(_tight(base)) > len(_walk(root)[0]) + 9))):
         base, e = mx.call("norm2", [root], mx.SCALAR), e * 2
     if e == 1:
         return _tight(base)
@@ -157,6 +166,7 @@ def scalar_text(base: Term, e: Any) -> str:
 
 def _term(m: Term) -> tuple[str, int]:
     coefficient, scalars, body = m.args
+    scalars = _means(scalars)
     up = [scalar_text(s, e) for s, e in scalars if not mx.is_negative(e)]
     down = [scalar_text(s, -e) for s, e in scalars if mx.is_negative(e)]
     size = abs(coefficient)
@@ -180,6 +190,20 @@ def _term(m: Term) -> tuple[str, int]:
     if down:
         s += "/" + down[0] if len(down) == 1 else "/(" + "*".join(down) + ")"
     return ("-" + s, MINUS if len(front + up) == 1 and not down else SUM) if coefficient < 0 else (s, PRODUCT)
+
+
+def _means(scalars: tuple[tuple[Term, Any], ...]) -> tuple[tuple[Term, Any], ...]:
+    """The scalars with a sum over a number of entries as a mean."""
+    for s, e in scalars:
+        if s.kind == "call" and s.args[0] == "sum" and e == 1:
+            left = list(scalars)
+            sizes = [(mx.size_leaf(n), -1) for n in s.args[1].shape if n is not mx.NONE]
+            for size in sizes:
+                if size in left:
+                    left.remove(size)
+            if len(left) == len(scalars) - len(sizes):
+                return tuple((mx.call("mean", [s.args[1]], mx.SCALAR), 1) if p == (s, e) else p for p in left)
+    return scalars
 
 
 def _add(m: Term) -> tuple[str, int]:
