@@ -1,6 +1,6 @@
 """Shapes of the factors of a matrix product in; the order of multiplication with the fewest operations out, with what it saves.
 
-The dynamic programme over intervals (Cormen et al., Introduction to Algorithms, section 15.2), with polynomials in symbolic sizes for costs.
+The dynamic programme over intervals (Cormen et al., Introduction to Algorithms, section 15.2), its costs polynomials in symbolic sizes.
 """
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ def best_order(shapes: Sequence[tuple[Size, Size]], structures: Sequence[str] = 
     for width in range(1, len(shapes)):
         for i in range(len(shapes) - width):
             j = i + width
-            found = [(sp.expand(best[i, k][0] + best[k + 1, j][0] + cost(i, k, j)), (best[i, k][1], best[k + 1, j][1])) for k in range(i, j)]
+            found = [(sp.expand(best[i, k][0] + best[k + 1, j][0] + cost(i, k, j)), (best[i, k][1], best[k + 1, j][1]))
+                     for k in range(i, j)]
             chosen = min(found, key=lambda f: f[0].xreplace(at))
             chosen = next((f for f in found if f[0] != chosen[0] and dominates(chosen[0], f[0])), chosen)   # equal at the typical sizes
             certain = certain and all(dominates(f[0], chosen[0]) for f in found)

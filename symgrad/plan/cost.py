@@ -147,4 +147,5 @@ def dominates(larger: sp.Expr, smaller: sp.Expr) -> bool:
     difference = larger - smaller
     symbols = sorted(difference.free_symbols, key=str)
     shifted = sp.expand(difference.xreplace({s: s + 1 for s in symbols}))
-    return all(bool(c.is_number and c >= 0) for c in (t.as_coeff_Mul()[0] for t in sp.Add.make_args(shifted))) and shifted.is_polynomial(*symbols)
+    coefficients = [t.as_coeff_Mul()[0] for t in sp.Add.make_args(shifted)]
+    return bool(shifted.is_polynomial(*symbols)) and all(c >= 0 for c in coefficients)

@@ -79,7 +79,8 @@ def ordered(forward: Sequence[Node], backward: Sequence[Node] = ()) -> tuple[lis
     return list(nx.lexicographical_topological_sort(graph, key=lambda n: (n not in first, level[n], place[n]))), first
 
 
-def name_nodes(order: Iterable[Node], names: Mapping[Node, str], gradients: Mapping[str, Node], reserved: Iterable[str] = ()) -> dict[Node, str]:
+def name_nodes(order: Iterable[Node], names: Mapping[Node, str], gradients: Mapping[str, Node],
+               reserved: Iterable[str] = ()) -> dict[Node, str]:
     """A Python identifier for every node: its own name, `d_W1` for the gradient by W1, else t1, t2, ... in order. All differ,
     and from the reserved names."""
     found: dict[Node, str] = {}

@@ -18,7 +18,9 @@ class Pair(NamedTuple):
 
 
 def pairwise(factors: Sequence[Collection[Hashable]], kept: Collection[Hashable]) -> list[Pair]:
-    """Pairs that multiply the factors and sum over every index not in `kept`; each pair is the one of fewest operations, then of smallest result.
+    """Pairs that multiply the factors and sum over every index not in `kept`.
+
+    Each pair is the one of fewest operations, then of smallest result.
 
     Sizes are symbols, so operations are compared by how many indices they run over. An index that one factor alone carries is summed
     in that factor beforehand: by the caller.

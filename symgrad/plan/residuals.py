@@ -20,8 +20,7 @@ __all__ = ["Cached", "Plan", "PlanStep", "make_plan"]
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One value computed. `operands` as they stand in the call, `reads` each once; `reuses` those that the forward pass computed, if this step is
-    backward.
+    """One value computed. `operands` as they stand in the call, `reads` each once; of a backward step, `reuses` those computed forward.
 
     `frees`: names of values that nothing after this step reads. `flops` and `bytes` (float64) are polynomials in the sizes.
     """
@@ -40,7 +39,10 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """A forward value that the backward pass reads: the step that makes it, those that read it, the step it is freed after (None: an answer)."""
+    """A forward value that the backward pass reads.
+
+    `made`: the step that makes it. `read_by`: the backward steps that read it. `freed`: the step it is freed after, None for an answer.
+    """
 
     name: str
     node: Node
@@ -52,7 +54,10 @@ class Cached:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in order of computation, numbered from 1. Costs are sympy expressions in the sizes; memory counts float64 and leaves the inputs out."""
+    """Steps in order of computation, numbered from 1.
+
+    Costs are sympy expressions in the sizes. Memory counts float64 and leaves the inputs out, which the caller holds.
+    """
 
     steps: tuple[PlanStep, ...]
     uses: tuple[tuple[Node, int], ...]                     # node -> how often it would be computed if nothing were shared
@@ -165,7 +170,8 @@ def make_plan(forward_outputs: Sequence[Node], gradients: Mapping[str, Node], na
         phase = "forward" if n in forward else "backward"
         reuses = tuple(called[o] for o in below if phase == "backward" and o in forward and not is_leaf(o))
         shown = tuple(called[o] if o in called else str(o.data) for o in operands_read(n))
-        steps.append(PlanStep(len(steps) + 1, n, called[n], phase, shown, tuple(dict.fromkeys(shown)), reuses, tuple(called[o] for o in frees.get(n, ())), flops(n), node_bytes(n)))
+        freed = tuple(called[o] for o in frees.get(n, ()))
+        steps.append(PlanStep(len(steps) + 1, n, called[n], phase, shown, tuple(dict.fromkeys(shown)), reuses, freed, flops(n), node_bytes(n)))
     return Plan(tuple(steps), tuple(_unshared(order, answers)), frozenset(answers))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,18 +18,22 @@ from symgrad.ops.kernels import Array
 from symgrad.plan.order import is_leaf, name_nodes, ordered, settled
 from symgrad.run.evaluate import Functions, evaluate_op, value_of
 from symgrad.run.executor import bind_values, check_names, execute
+from symgrad.run.numpy_code import number_code
 from symgrad.run.numpy_functions import IMPORTED
 from symgrad.run.numpy_text import lines_of
 from symgrad.run.program import Group, groups
 
 __all__ = ["Program", "compile_nodes"]
 
+Shapes = tuple[tuple[int, ...], ...]
 Answer = tuple[Array, dict[str, Array]] | dict[str, Array]
 WIDTH = 99
 DOUBLE: np.dtype[np.floating] = np.dtype(np.float64)
 RESERVED = frozenset(("f", "np", "math", "abs", "float", "max", *IMPORTED))
 _PLACE = re.compile(r"<([^<> ]+)>")
-_MATRIX_FUNCTIONS = {"inv": "np.linalg.inv({})", "det": "np.linalg.det({})", "logdet": "np.linalg.slogdet({})[1]", "pinv": "np.linalg.pinv({})"}
+_MATRIX_FUNCTIONS = {
+    "inv": "np.linalg.inv({})", "det": "np.linalg.det({})", "logdet": "np.linalg.slogdet({})[1]", "pinv": "np.linalg.pinv({})",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +58,30 @@ class Program:
         self.source = source
         self._function, self._leaves, self._task = function, tuple(leaves), task
         self._local = {n.name: local for n, local in leaves.items()}
-        self._plain = all(a == b for a, b in self._local.items())
         self._arrays = [n.name for n in leaves if n.rank]
-        self._quick = _quick_check({local: n.rank for n, local in leaves.items()})
-        self._seen: set[tuple[tuple[int, ...], ...]] = set()
+        self._seen: set[Shapes] = set()
+        self._quick = _quick_way(function, leaves, self._seen)
 
-    def __call__(self, **arrays: ArrayLike) -> Answer:
+    def __call__(self, /, **arrays: ArrayLike) -> Answer:
         """The values at the arrays, by variable name.
 
         Raises MissingValueError for a variable without a value, InputError for unknown names, shapes that do not fit and complex numbers.
         """
         dtype = DOUBLE
-        if not (self._plain and self._fits(arrays)):
-            arrays, dtype = self._checked(arrays)
-        try:
-            found = self._function(**(arrays if self._plain else {self._local[k]: v for k, v in arrays.items()}))
-        except (ArithmeticError, ValueError):              # math raises where arrays give inf and nan
-            found = self._step_by_step(arrays)
+        found: object = None
+        with suppress(TypeError, ArithmeticError, ValueError):     # a wrong name, inf or nan: for the careful way below
+            found = self._quick(**arrays)
+        if found is None:
+            given, dtype = self._checked(arrays)
+            try:
+                found = self._function(**{self._local[k]: v for k, v in given.items()})
+            except (ArithmeticError, ValueError):          # math raises where arrays give inf and nan
+                found = self._step_by_step(given)
         value, results = found if isinstance(found, tuple) else (None, found)
         for name, a in results.items():
             if a.__class__ is not np.ndarray or a.dtype is not dtype:
                 results[name] = np.asarray(a, dtype=dtype)
         return results if value is None else (np.asarray(value, dtype=dtype), results)
-
-    def _fits(self, arrays: Mapping[str, ArrayLike]) -> bool:
-        """Whether these are float64 arrays of shapes that have been checked before, and floats: the quick way."""
-        try:
-            return bool(self._quick(self._seen, **arrays))
-        except TypeError:                                  # a name that is missing or unknown, said properly by the full check
-            return False
 
     def _checked(self, arrays: Mapping[str, ArrayLike]) -> tuple[dict[str, ArrayLike], np.dtype[np.floating]]:
         check_names(arrays, self._local)
@@ -96,17 +96,28 @@ class Program:
         task = self._task
         outputs = [n for n in (task.value, *task.results.values()) if n is not None]
         trace = execute(outputs, arrays, sizes=task.sizes, functions=task.functions)
-        results = {k: trace[n] if n is not None else np.zeros([size_number(s, trace.sizes) for s in task.zeros[k]]) for k, n in task.results.items()}
+        results = {k: trace[n] if n is not None else np.zeros([size_number(s, trace.sizes) for s in task.zeros[k]])
+                   for k, n in task.results.items()}
         return results if task.value is None else (trace[task.value], results)
 
 
-def _quick_check(ranks: Mapping[str, int]) -> Callable[..., bool]:
-    """fits(seen, **arrays): whether all are float64 arrays (floats for rank 0) whose shapes are in `seen`; written out, because it runs every call."""
-    tests = [f"{n}.__class__ is A__ and {n}.dtype is D__" if r else f"{n}.__class__ is F__" for n, r in ranks.items()]
-    shapes = "".join(f"{n}.shape, " for n, r in ranks.items() if r)
-    space: dict[str, object] = {"A__": np.ndarray, "D__": DOUBLE, "F__": float}
-    exec(f"def fits(seen__, {', '.join(ranks)}):\n    return " + " and ".join([*tests, f"({shapes}) in seen__"]), space)
-    return space["fits"]  # type: ignore[return-value]  # the function just made
+def _quick_way(function: Callable[..., object], leaves: Mapping[Node, str], seen: set[Shapes]) -> Callable[..., object]:
+    """quick(**arrays): the function's answer if all are float64 arrays (numbers for rank 0) of shapes in `seen`, else None.
+
+    It runs at every call, so it is written out for these names.
+    """
+    if any(n.name != local for n, local in leaves.items()):
+        return lambda **_: None
+    tests = [f"{v}.__class__ is A__ and {v}.dtype is D__" if n.rank else f"{v}.__class__ in F__" for n, v in leaves.items()]
+    shapes = "".join(f"{v}.shape, " for n, v in leaves.items() if n.rank)
+    call = ", ".join(f"{v}={v}" if n.rank else f"{v}=float({v})" for n, v in leaves.items())
+    space: dict[str, object] = {"A__": np.ndarray, "D__": DOUBLE, "F__": (float, np.float64), "seen__": seen, "f__": function}
+    fits = " and ".join([*tests, f"({shapes}) in seen__"])
+    text = f"def quick({', '.join(leaves.values())}):\n    return f__({call}) if {fits} else None"
+    exec(text, space)
+    quick = space["quick"]
+    assert callable(quick)
+    return quick
 
 
 def compile_nodes(value: Node | None, results: Mapping[str, Node], names: Mapping[Node, str], *, functions: Functions | None = None,
@@ -114,7 +125,8 @@ def compile_nodes(value: Node | None, results: Mapping[str, Node], names: Mappin
     """The program that computes `value` (None: no value) and the results by name; `zeros` are results that are identically zero.
 
     names: of nodes, for variables of the source; the result `W1` is called `d_W1` there, others t1, t2, ...
-    functions: values of unknown functions. sizes: of size names that no array gives. Raises MissingValueError where one of these is missing.
+    functions: values of unknown functions. sizes: of size names that no array gives.
+    Raises MissingValueError where a function or a size is missing.
     """
     return _Source(value, dict(results), names, functions or {}, dict(sizes or {}), dict(zeros or {})).program()
 
@@ -133,7 +145,8 @@ class _Source:
             if settled(n) in present:
                 named.setdefault(settled(n), name)
         self.groups = groups(order, {*named, *self.answers})
-        self.local = name_nodes([*self.leaves, *(g.node for g in self.groups)], named, {k: n for k, n in results.items() if not is_leaf(settled(n))}, RESERVED)
+        computed = {k: n for k, n in results.items() if not is_leaf(settled(n))}
+        self.local = name_nodes([*self.leaves, *(g.node for g in self.groups)], named, computed, RESERVED)
         self.taken = {*self.local.values(), *RESERVED}
         self.given: set[Node] = set()                      # nodes that are returned already
         self.size_names: dict[str, str] = {}
@@ -161,7 +174,7 @@ class _Source:
     def operand(self, node: Node) -> str:
         """Code of a value read by a line."""
         if node.op is NUMBER:
-            return str(node.data) if node.data.denominator == 1 else repr(float(node.data))  # type: ignore[union-attr, arg-type]  # a Fraction
+            return number_code(node.data)  # type: ignore[arg-type]  # a number node holds a Fraction
         return self.size(node.data) if node.op is SIZE else self.local[node]  # type: ignore[arg-type]  # a size node holds a size
 
     # ------------------------------------------------------------------ lines
@@ -282,7 +295,8 @@ class _Call:
         self.op, self.functions = op, functions
 
     def __call__(self, *arrays: ArrayLike, shape: tuple[int, ...]) -> Array:
-        return evaluate_op(self.op, [np.asarray(a, dtype=None if isinstance(a, np.ndarray) else float) for a in arrays], shape, self.functions)
+        given = [a if isinstance(a, np.ndarray) else np.asarray(a, dtype=float) for a in arrays]
+        return evaluate_op(self.op, given, shape, self.functions)
 
 
 class _Unknown:

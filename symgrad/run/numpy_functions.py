@@ -18,7 +18,10 @@ _PRODUCT, _ATOM = 1, 4
 
 
 def applied(name: str, arguments: Sequence[str], atoms: bool, is_array: bool) -> tuple[str, int]:
-    """(code, how tightly it binds) of a function at arguments. atoms: they are names or calls, cheap to write; is_array: not single numbers."""
+    """(code, how tightly it binds) of a function at arguments.
+
+    atoms: the arguments are names or calls, not sums or products. is_array: they are arrays, not single numbers.
+    """
     z = arguments[0]
     if not is_array and name in _NUMBERS:
         return f"math.{_NUMBERS[name]}({z})", _ATOM

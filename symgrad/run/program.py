@@ -104,8 +104,10 @@ def _has_equation(node: Node) -> bool:
 
 @functools.cache
 def _is_plain(op: Op) -> bool:
-    return op.body is not None and all(
-        not eq.is_affine(i) or not eq.index_names(i) for e in eq.walk(op.body) for i in (e[2] if e[0] == "r" else e[1:] if e[0] == "d" else ()))
+    if op.body is None:
+        return False
+    indices = [i for e in eq.walk(op.body) for i in (e[2] if e[0] == "r" else e[1:] if e[0] == "d" else ())]
+    return all(not eq.is_affine(i) or not eq.index_names(i) for i in indices)
 
 
 def _is_free(node: Node) -> bool:
@@ -162,6 +164,6 @@ def _group(node: Node, form: Form) -> Group:
             return ("z", sizes.setdefault(e[1], len(sizes)))
         return e if e[0] in "nkd" else eq.rebuild(e, place)
     body = place(form.body)
-    used = [n for n in dict.fromkeys((*node.op.out, *(b for e in eq.walk(body) if e[0] == "S" for b in e[1]), *eq.free(body))) if isinstance(n, str)]
-    axes = tuple((n, sizes.setdefault(form.sizes[n], len(sizes))) for n in used)
+    bound = [b for e in eq.walk(body) if e[0] == "S" for b in e[1]]
+    axes = tuple((str(i), sizes.setdefault(form.sizes[str(i)], len(sizes))) for i in dict.fromkeys((*node.op.out, *bound)))
     return Group(node, node.op.out, body, tuple(operands), tuple(sizes), axes)
