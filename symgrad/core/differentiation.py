@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Sequence
 
 import sympy as sp
-from sympy import Add, Expr, Function, Indexed, IndexedBase, Mul, Pow, Sum, Symbol
+from sympy import Add, Expr, Function, Indexed, IndexedBase, KroneckerDelta, Mul, Pow, Sum, Symbol
 
 from symgrad.core import equation as eq
 from symgrad.core.contraction import contract, products, rewrite
@@ -89,7 +89,8 @@ class _Derivation:
         self.lines = [(bases[len(op.ranks) + k], tuple(index_symbol(i) for i in w.index), to_sympy(w.body, bases))
                       for k, w in enumerate(op.where)]
         self.cotangent = base("C", len(self.out))
-        self.output = base("Y", len(self.out), positive=op.positive)
+        root = isinstance(self.rhs, Pow) and self.rhs.exp.is_Rational and not self.rhs.exp.is_integer
+        self.output = base("Y", len(self.out), positive=op.positive or root)
 
     # ------------------------------------------------------------------ the two derivatives
     def pullback(self, operand: int) -> Derived | None:
@@ -113,8 +114,8 @@ class _Derivation:
         entry = at(self.operands[operand], target)
         local = sp.diff(self.rhs, entry)
         adjoints: list[tuple[tuple[Symbol, ...], Expr, Expr]] = []
-        for b, index, rhs in reversed(self.lines):
-            q = tuple(sp.Dummy("q", integer=True) for _ in index)
+        for n, (b, index, rhs) in reversed(list(enumerate(self.lines))):
+            q = tuple(sp.Dummy(f"q{n}_{axis}", integer=True) for axis in range(len(index)))
             g = sp.diff(self.rhs, at(b, q))
             for q2, g2, rhs2 in adjoints:
                 g += _chain(g2, sp.diff(rhs2, at(b, q)), q2)
@@ -132,6 +133,9 @@ class _Derivation:
             raise UnsupportedError(f"{self.op.name}: a summed index of the operand vanished")
         if name in self.op.out:
             return size_symbol(-1, self.op.out.index(name))
+        if name.startswith("q"):                           # an index of an intermediate, see _local
+            line, axis = map(int, name[1:].split("_"))
+            return size_symbol(len(self.op.ranks) + line, axis)
         axes = {self._output_axis(*axis) for scoped, axis in self.op.axis_of.items() if scoped.split("#")[0] == name}
         if len(axes) != 1:
             raise UnsupportedError(f"{self.op.name}: the size of a summed index that vanished is not known")
@@ -144,7 +148,7 @@ class _Derivation:
             if isinstance(rhs, Add | Indexed):
                 continue
             y = at(b, index)
-            pattern, value = (rhs.base, y ** (1 / rhs.exp)) if isinstance(rhs, Pow) else \
+            pattern, value = (rhs.base, y ** (1 / rhs.exp)) if _is_root(rhs) else \
                 (rhs.args[0], sp.exp(y)) if isinstance(rhs, sp.log) else (rhs, y)
             for place in _places(e, len(index)):
                 swap = dict(zip(index, place, strict=True))
@@ -191,7 +195,7 @@ class _Derivation:
         places = _places(e, len(out))
         if isinstance(rhs, Mul):
             return self._numerator_in_output(e, places)
-        inner = rhs.args[0] if isinstance(rhs, sp.log | Pow) and rhs.args else None
+        inner = rhs.args[0] if isinstance(rhs, sp.log) or _is_root(rhs) else None
         for place in places:
             swap = dict(zip(out, place, strict=True))
             y = at(self.output, place)
@@ -212,12 +216,26 @@ class _Derivation:
         outside = rest.xreplace({s: sp.S.One for s in rest.atoms(Sum)})
         if any(x.name[0] in "aw" and x.name[1:].isdigit() and not x.is_positive for x in outside.free_symbols if hasattr(x, "name")):
             return e
+        if any(f.has(Sum) and not f.as_base_exp()[1].is_negative for f in Mul.make_args(rest)):
+            return e                                       # 1 / rest would divide by a sum
         swaps = [dict(zip(self.out, place, strict=True)) for place in places]
-        kept = {s.xreplace(r): sp.Dummy("kept", positive=True) for r in swaps for s in sorted(rest.atoms(Sum), key=str)}
+        hidden: dict[Expr, tuple[Expr, tuple[Symbol, ...]]] = {}
+        kept: dict[Expr, Expr] = {}
+        for n, s in enumerate(sorted(rest.atoms(Sum), key=str)):
+            free = tuple(o for o in self.out if o in s.free_symbols)
+            name = Function(f"kept{n}", positive=True)
+            hidden[name] = s, free
+            kept |= {s.xreplace(r): name(*[r[o] for o in free]) for r in swaps}
         e = e.xreplace(kept)                               # the denominator is not rewritten inside
         for place, r in zip(places, swaps, strict=True):
             e = e.xreplace({heads[0].xreplace(r): at(self.output, place) / rest.xreplace(r).xreplace(kept)})
-        return contract(e, self._size).xreplace({d: s for s, d in kept.items()})
+        def shown(x: Expr) -> Expr | None:
+            if not isinstance(x, Function) or x.func not in hidden:
+                return None
+            s, free = hidden[x.func]
+            fresh = s.xreplace({v: sp.Dummy(v.name, integer=True) for v in s.variables})
+            return fresh.xreplace(dict(zip(free, x.args, strict=True)))
+        return rewrite(contract(e, self._size), shown)
 
     # ------------------------------------------------------------------ back to an op
     def _finish(self, e: Expr, name: str, out: tuple[Symbol, ...], letter: str, variable: Expr, rank: int) -> Derived | None:
@@ -261,6 +279,11 @@ def _chain(outer: Expr, inner: Expr, index: tuple[Symbol, ...]) -> Expr:
     return total(outer * inner, index) if inner != 0 else sp.S.Zero
 
 
+def _is_root(e: Expr) -> bool:
+    """Whether e is a root or a reciprocal, so that its value tells its base; that of a square does not tell the sign."""
+    return isinstance(e, Pow) and bool((1 / e.exp).is_integer)
+
+
 def _is_size(s: Symbol) -> bool:
     return bool(s.name[0] == "s" and "_" in s.name)
 
@@ -272,10 +295,25 @@ def _places(e: Expr, count: int) -> list[tuple[Expr, ...]]:
     return list(itertools.product(pool, repeat=count)) if len(pool) ** count <= 400 else []
 
 
+def _ends(e: Expr, index: Symbol, far: set[Symbol]) -> bool:
+    """Whether e is zero where the index is out of its range: an array is, and a delta with an index that stays in its own (not in `far`)."""
+    if isinstance(e, Add):
+        return all(_ends(a, index, far) for a in e.args)
+    if isinstance(e, Mul):
+        return any(_ends(a, index, far) for a in e.args)
+    if isinstance(e, Sum):
+        return _ends(e.function, index, far)
+    if isinstance(e, Pow):
+        return bool(e.exp.is_positive) and _ends(e.base, index, far)
+    if isinstance(e, Indexed):
+        return index in e.indices
+    return isinstance(e, KroneckerDelta) and index in e.args and not set(e.args) <= far
+
+
 def compose(op: Op, operand: int, inner: Op) -> Op:
     """op with an operand replaced by its own equation: its operands stand last, the rest keep their order; deltas are eliminated.
 
-    Raises UnsupportedError where a size would be lost.
+    Raises UnsupportedError where a size or a range would be lost.
     """
     def build(_: Op, __: int) -> Derived | None:
         assert op.body is not None and inner.body is not None
@@ -287,6 +325,9 @@ def compose(op: Op, operand: int, inner: Op) -> Op:
         definition = definition.xreplace(inner_sizes)
         def change(x: Expr) -> Expr | None:
             if isinstance(x, Indexed) and isinstance(target, IndexedBase) and x.base == target:
+                far = {i for i, read in zip(index, x.indices, strict=True) if not read.is_Symbol}
+                if not all(_ends(definition, i, far) for i in far):
+                    raise UnsupportedError(f"{op.name}: outside its range an operand is zero, and its equation is not")
                 apart = {v: sp.Dummy(v.name, integer=True) for s in definition.atoms(Sum) for v in s.variables}
                 fresh = definition.xreplace(apart)
                 swap = {i: sp.Dummy("at", integer=True) for i in index}
