@@ -90,8 +90,8 @@ def test_second_network_of_the_page() -> None:
 
 def test_third_network_of_the_page() -> None:
     with pytest.raises(NotationError, match="size T = 4"):
-        parse(fenced()[2])
-    g = parse("size T = 4\n" + fenced()[2])
+        parse(re.sub(r"(?m)^size.*", "", fenced()[2]))
+    g = parse(fenced()[2])
     rng = np.random.default_rng(0)
     x, wx, wh, h0 = rng.normal(size=(5, 4, 3)), rng.normal(size=(2, 3)), rng.normal(size=(2, 2)), rng.normal(size=2)
     h, want = np.tile(h0, (5, 1)), 0.0
@@ -217,6 +217,13 @@ def test_own_op_in_python_and_in_text() -> None:
     h = parse("examples n = 1..N\ndata x[n] : vector(D)\ny[n] = centred(x[n])", ops=[centred])
     x = np.random.default_rng(0).normal(size=(4, 5))
     np.testing.assert_allclose(execute([h.output], {"x": x})[h.output], (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True))
+
+
+def test_indices_of_an_op_count_from_one() -> None:
+    g = parse("op f(a, b): o[i] = a[1]*b[2, i] + sum[p](b[2*p - 1, i]*a[p])\nf(x, B)", vars={"x": (2,), "B": (4, 3)})
+    values = drawn(g)
+    x, b = values["x"], values["B"]
+    np.testing.assert_allclose(value(g.output, values), x[0] * b[1] + x @ b[::2])
 
 
 def test_fragments() -> None:

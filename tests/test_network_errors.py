@@ -103,6 +103,8 @@ NAMES: tuple[tuple[str, int, int, str], ...] = (
     ("op f(a): o[i] = a[i]\nz = f(t)", 2, 5, "operand 1 of f has 1 axes in its equation; t (scalar) has 0"),
     ("op f(a): o[i] = a[i]\nz = f(u, u)", 2, 5, "f takes 1 operands, found 2"),
     ("op f(a): o[i] = a[j]\nz = t", 1, 10, "the index j of op f is bound by nothing"),
+    ("op f(a, w): o[i] = sum[p](a[i+p-1]*w[p])\nz = t", 1, 15, "the range of the index i follows from no operand"),
+    ("op f(a): o[i] = a[i+1] - a[i]\nz = f(u)", 2, 5, "f reads its operand 1 from 2 to D + 1, outside the range 1..D"),
     ("const a = u\nz = 1", 1, 7, "a constant is a scalar"),
     ("z = relu(u, u)", 1, 5, "relu takes 1 argument, found 2"),
     ("z = softmax(u, axis=1)", 1, 16, "softmax has no argument axis"),
@@ -147,7 +149,7 @@ def test_names(text: str, line: int, column: int, message: str) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_mutated_text_is_a_network_or_a_clear_error(seed: int) -> None:
     rnd = random.Random(seed)
-    texts = [*fenced()[:2], "size T = 4\n" + fenced()[2], *(HEAD + line for line, _, _ in SHAPES), *(HEAD + n[0] for n in NAMES)]
+    texts = [*fenced(), *(HEAD + line for line, _, _ in SHAPES), *(HEAD + n[0] for n in NAMES)]
     words = re.findall(r"\w+|\S", " ".join(texts))
     for _ in range(150):
         pieces = re.findall(r"\w+|\s+|\S", rnd.choice(texts))

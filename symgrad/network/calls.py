@@ -1,4 +1,4 @@
-"""A call and the values of its arguments come in; the value of the call goes out. One row a word."""
+"""A call and the values of its arguments come in; the value of the call goes out, by one row a word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An expression of the notation and what its names mean come in; its value goes out. An explicit stack walks the tree: sums may be long."""
+"""An expression and what its names mean come in; its value goes out, by a walk with an explicit stack, since sums may be long."""
 
 from __future__ import annotations
 

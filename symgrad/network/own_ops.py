@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
+import sympy as sp
+
+from symgrad.core import equation as eq
 from symgrad.core.node import Node, apply
 from symgrad.core.op import Op
-from symgrad.errors import InputError, ShapeError
+from symgrad.core.shape import size_expression
+from symgrad.errors import InputError, NotationError, ShapeError
 from symgrad.notation import statements
 from symgrad.notation.parse import parse as parse_notation
 from symgrad.ops.equations import op_of
 
-__all__ = ["UserOp", "applied", "define"]
+__all__ = ["UserOp", "applied", "define", "op_of_row"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,21 @@ def define(signature: str, equation: str, *, where: str | Sequence[str] = ()) ->
     (row,) = parse_notation(text).statements
     if not isinstance(row, statements.Op):
         raise InputError("an op is defined by a signature such as bilinear(x, W, y) and an equation")
-    return UserOp(row.name, op_of(row), row.parameters, text)
+    try:
+        return UserOp(row.name, op_of_row(row), row.parameters, text)
+    except NotationError as error:
+        raise NotationError(error.message, source=text, line=error.line, column=error.column) from None
+
+
+def op_of_row(row: statements.Op, constants: Mapping[str, Fraction] | None = None) -> Op:
+    """The op of an `op` line. Raises NotationError for an index whose range no operand gives."""
+    op = op_of(row, constants=constants)
+    names = dict(zip(op.out, row.equation.indices, strict=True))
+    for name, index in names.items():
+        if name not in op.axis_of:
+            message = f"the range of the index {index.name} follows from no operand: index one with {index.name} alone"
+            raise NotationError(message, line=index.place.line, column=index.place.column)
+    return op
 
 
 def applied(op: Op, operands: Sequence[Node], leads: Sequence[tuple[int, ...]]) -> Node:
@@ -55,4 +74,24 @@ def applied(op: Op, operands: Sequence[Node], leads: Sequence[tuple[int, ...]]) 
             raise ShapeError(
                 f"{op.name} takes operands of ranks {', '.join(map(str, op.ranks))}; {operand!r} has {operand.rank - len(lead)} axes"
             )
+    _check_ranges(op, operands, leads)
     return apply(op.lift(list(leads)), *operands)
+
+
+def _check_ranges(op: Op, operands: Sequence[Node], leads: Sequence[tuple[int, ...]]) -> None:
+    """Raises ShapeError where an index of the equation, such as i+1, can be shown to leave its operand."""
+    if op.body is None:
+        return
+    sizes: dict[eq.Index, sp.Expr] = {
+        name: size_expression(operands[k].shape[axis + len(leads[k])]) for name, (k, axis) in op.axis_of.items() if k < op.arity
+    }
+    for _, k, index in eq.references(op.scoped):
+        for axis, i in enumerate(index if k < op.arity else ()):
+            constant, terms = eq.affine_parts(i)
+            if not eq.is_affine(i) or not all(n in sizes for n in terms):
+                continue
+            low = constant + sum(c * (sizes[n] - 1) for n, c in terms.items() if c < 0)
+            high = constant + sum(c * (sizes[n] - 1) for n, c in terms.items() if c > 0)
+            size = operands[k].shape[axis + len(leads[k])]
+            if size_expression(low).is_negative or (high - size_expression(size)).is_nonnegative:
+                raise ShapeError(f"{op.name} reads its operand {k + 1} from {low + 1} to {high + 1}, outside the range 1..{size}")

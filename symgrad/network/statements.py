@@ -13,6 +13,7 @@ from symgrad.errors import NotationError, nearest
 from symgrad.network.expressions import Reader
 from symgrad.network.free_sums import summed
 from symgrad.network.indexing import Scope, infer
+from symgrad.network.own_ops import op_of_row
 from symgrad.network.recurrence import Recurrences
 from symgrad.network.tables import Entry, Tables
 from symgrad.network.values import Axes, Value
@@ -22,7 +23,6 @@ from symgrad.notation.screen import Fault
 from symgrad.notation.syntax import Expression, Index, Name, Place, operands
 from symgrad.notation.words import ELEMENTWISE, FUNCTIONS
 from symgrad.ops.arithmetic import constant_of
-from symgrad.ops.equations import op_of
 
 __all__ = ["Lines", "Read"]
 
@@ -99,7 +99,7 @@ class Lines:
 
     def _op(self, s: lines.Op) -> Op:
         constants = {n: v for n, node in self.tables.constants.items() if (v := constant_of(node)) is not None}
-        return op_of(s, constants=constants)
+        return op_of_row(s, constants)
 
     # ------------------------------------------------------------------ declarations
     def require_new(self, name: str, place: Place, table: Mapping[str, object] | None = None, what: str = "definition") -> None:

@@ -93,7 +93,8 @@ class _Reader:
             if len(t.names) != 1:
                 raise NotationError("an index of an op is a sum of index names times whole numbers", line=i.place.line, column=i.place.column)
             terms[t.names[0]] = t.coefficient
-        return eq.affine(i.constant, terms)
+        constant = i.constant if i.name else i.constant + sum(terms.values()) - 1   # text counts from 1, equations from 0
+        return eq.affine(constant, terms)
 
     def binary(self, e: syntax.Binary) -> eq.Expr:
         left, right = self.expression(e.left), self.expression(e.right)
