@@ -8,10 +8,13 @@ _PLACES = {
     "symgrad.verbs": ("as_record", "compile", "data", "evaluate", "graph", "param", "run_at", "schedule", "wanted_names"),
     "symgrad.results": ("Derivation", "Derivative", "differentiate", "hessian", "hvp", "jacobian", "jvp", "vjp"),
     "symgrad.outputs": ("Picture", "Solution", "check_target", "draw", "solve"),
+    "symgrad.interop.numpy_tracing": ("trace",),
+    "symgrad.interop.neural": ("avgpool", "conv1d", "conv2d", "log_softmax", "logsumexp", "maxpool", "onehot", "softmax"),
     "symgrad.core.graph": ("Graph",),
     "symgrad.core.node": ("Node",),
     "symgrad.errors": (
-        "InputError", "InternalError", "MissingExtraError", "MissingValueError", "NotationError", "ShapeError", "SymgradError", "UnsupportedError"),
+        "InputError", "InternalError", "MissingExtraError", "MissingValueError", "NotationError", "ShapeError", "SymgradError", "TraceError",
+        "UnsupportedError"),
 }
 _FUNCTIONS = (
     "abs", "arccos", "arcsin", "arctan", "cos", "cosh", "elu", "erf", "exp", "expm1", "gelu", "hardtanh", "leaky_relu", "log", "log1p", "mish",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "SymgradError", "InputError", "NotationError", "ShapeError", "UnsupportedError", "MissingValueError",
-    "MissingExtraError", "InternalError", "nearest",
+    "MissingExtraError", "InternalError", "TraceError", "nearest",
 ]
 
 
@@ -45,6 +45,21 @@ class ShapeError(InputError):
 
 class UnsupportedError(SymgradError):
     """A request that has no answer here; names the node and the remedy."""
+
+
+class TraceError(UnsupportedError):
+    """A NumPy function that cannot be traced; names the function, the line and the remedy.
+
+    `function`, `file` and `line` say where in the user's code; `source` is that line.
+    """
+
+    def __init__(self, message: str, *, function: str = "", file: str = "", line: int = 0, source: str = "") -> None:
+        self.message, self.function, self.file, self.line, self.source = message, function, file, line, source
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        place = f"\n  {self.file}, line {self.line}, in {self.function}" if self.line else ""
+        return f"{self.message}{place}" + (f"\n    {self.source}" if self.source else "")
 
 
 class MissingValueError(InputError):

@@ -9,6 +9,7 @@ from symgrad.core.graph import Graph, as_graph, check_unique
 from symgrad.core.node import Node, Variable, topological, variable
 from symgrad.core.shape import Size
 from symgrad.errors import InputError
+from symgrad.interop import numpy_protocols  # noqa: F401  # gives nodes the functions of NumPy
 from symgrad.ops.kernels import Array
 from symgrad.ops.operators import as_node
 from symgrad.plan.residuals import Plan, make_plan

@@ -41,5 +41,6 @@ ARRAY_KERNELS: Mapping[str, Callable[..., Array]] = {
     "merge": lambda x: x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1]),
     "split": lambda x, like: x.reshape(*x.shape[:-1], *like.shape[-2:]),
     "stack": lambda *steps: np.stack(steps, axis=-1), "onehot": _onehot,
+    "flip": lambda x: np.flip(x, axis=-1), "select": lambda chosen, a, b: np.where(chosen != 0, a, b),
 }
 """structured op -> function of arrays."""

@@ -16,7 +16,7 @@ from symgrad.ops.extrema import extremum
 from symgrad.ops.reduction import reduce
 from symgrad.ops.stacking import merge, plain_size
 
-__all__ = ["convolve", "pool"]
+__all__ = ["convolve", "pool", "windows"]
 
 
 def _length(size: Size, window: Size, stride: int, padding: int, dilation: int) -> Size:
@@ -74,3 +74,13 @@ def pool(kind: str, x: Node, axes: int, window: int, stride: int) -> Node:
     seen = apply(op, x, shape=(*lead, *lengths, *(window,) * axes))
     gone: Sequence[int] = range(seen.rank - axes, seen.rank)
     return extremum("max", seen, gone) if kind == "max" else reduce("mean", seen, gone)
+
+
+def windows(x: Node, axes: Sequence[int], lengths: Sequence[int]) -> Node:
+    """Every window of the given lengths along some axes of x: out[i, p] = x[i + p], the axes p last."""
+    index: list[eq.Index] = [f"o{a}" for a in range(x.rank)]
+    shape = list(x.shape)
+    for n, (a, length) in enumerate(zip(axes, lengths, strict=True)):
+        index[a] = eq.affine(0, {f"o{a}": 1, f"o{x.rank + n}": 1})
+        shape[a] = _length(shape[a], length, 1, 0, 1)
+    return apply(make_op("window", (x.rank,), tuple(f"o{a}" for a in range(x.rank + len(axes))), ("r", 0, tuple(index))), x, shape=(*shape, *lengths))

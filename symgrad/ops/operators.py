@@ -1,129 +1,179 @@
-"""NumPy's operators and functions on nodes: `@`, `.T`, `*` entry by entry, shapes aligned from the right."""
+"""Operators of nodes, sizes and masks: Python's symbols go in, NumPy's meaning comes out; what a trace cannot do raises with the remedy."""
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from fractions import Fraction
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from symgrad.core.functions import FUNCTION_NAMES
-from symgrad.core.node import Node, number_node, operators
-from symgrad.errors import InputError, ShapeError
-from symgrad.ops.arithmetic import add, constant_of, divide, map_function, power, product, scaled, subtract
+from symgrad.core.node import SIZE, Node, operators, size_node
+from symgrad.core.shape import Extent, size_expression, size_operators
+from symgrad.errors import ShapeError, UnsupportedError
+from symgrad.ops.arithmetic import map_function, product, scaled
+from symgrad.ops.broadcasting import as_size, broadcast_shape, minus, over, place, plus, raised, times
+from symgrad.ops.choice import compared
+from symgrad.ops.constants import as_node
+from symgrad.ops.indexing import index_node
 from symgrad.ops.kernels import FUNCTIONS, Array
+from symgrad.ops.masks import Mask
+from symgrad.ops.shaping import permuted
+from symgrad.ops.stacking import plain_size
 
-__all__ = ["FUNCTIONS_OF_NODES", "as_node", "function_of"]
-
-
-def as_node(value: object) -> Node:
-    """A node from a node or a plain number. Raises InputError for anything else."""
-    if isinstance(value, Node):
-        return value
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, int | float | Fraction | np.integer | np.floating):
-        raise InputError(f"a node combines with nodes and numbers, not with {type(value).__name__}: declare arrays with sg.data and give them values later")
-    if isinstance(value, float | np.floating):
-        if not math.isfinite(value):
-            raise InputError(f"{value} is no finite number")
-        return number_node(Fraction(repr(float(value))))
-    return number_node(Fraction(int(value)) if isinstance(value, np.integer) else Fraction(value))
+__all__ = ["FUNCTIONS_OF_NODES", "as_node", "function_of", "is_symbolic", "matmul"]
 
 
-def _letters(*nodes: Node) -> tuple[list[tuple[Node, tuple[str, ...]]], tuple[str, ...]]:
-    """Letters that align shapes from the right, as NumPy does. Raises ShapeError where sizes differ."""
-    rank = max(n.rank for n in nodes)
-    names = tuple(f"x{k}" for k in range(rank))
-    sizes: dict[str, object] = {}
-    for n in nodes:
-        for name, size in zip(names[rank - n.rank:], n.shape, strict=True):
-            if sizes.setdefault(name, size) != size:
-                raise ShapeError(f"shapes do not fit: {', '.join(str(m.shape) for m in nodes)}")
-    return [(n, names[rank - n.rank:]) for n in nodes], names
+def is_symbolic(value: object) -> bool:
+    """Whether a value is a node, a mask or a size."""
+    return isinstance(value, Node | Mask | Extent)
 
 
-def _add(a: Node, b: object) -> Node:
-    terms, out = _letters(a, as_node(b))
-    return add(terms, out)
+def matmul(left: object, right: object) -> Node:
+    """left @ right as NumPy has it: vectors, matrices, and matrices along leading axes that broadcast. Raises ShapeError."""
+    a, b = as_node(left), as_node(right)
+    if not a.rank or not b.rank:
+        raise ShapeError(f"@ takes arrays, not a scalar (shapes {a.shape} and {b.shape}): use *")
+    inner = (a.shape[-1], b.shape[-2 if b.rank > 1 else 0])
+    if inner[0] != inner[1]:
+        hint = "" if all(isinstance(n, int) for n in inner) else "; sizes that are equal need the same name or number"
+        raise ShapeError(f"shapes {a.shape} and {b.shape} do not fit @: {inner[0]} columns meet {inner[1]} rows{hint}")
+    lead = broadcast_shape(a.shape[:-2], b.shape[:-2])
+    names = [f"l{k}" for k in range(len(lead))]
+    def term(node: Node, own: tuple[str, ...]) -> tuple[Node, list[str]]:
+        count = node.rank - len(own)
+        kept = [k for k in range(count) if node.shape[k] == lead[len(lead) - count + k]]
+        if len(kept) < count:
+            where = {k: f"o{m}" for m, k in enumerate([*kept, *range(count, node.rank)])}
+            node = place(node, [where.get(k, 0) for k in range(node.rank)], [node.shape[k] for k in where])
+        return node, [*(names[len(lead) - count + k] for k in kept), *own]
+    row, column = ("i", "k") if a.rank > 1 else ("k",), ("k", "j") if b.rank > 1 else ("k",)
+    return product([term(a, row), term(b, column)], [*names, *row[:-1], *column[1:]])
 
 
-def _sub(a: Node, b: object) -> Node:
-    (left, right), out = _letters(a, as_node(b))
-    return subtract(left, right, out)
+def _swapped(f: Callable[[object, object], object]) -> Callable[[object, object], object]:
+    return lambda a, b: f(b, a)
 
 
-def _mul(a: Node, b: object) -> Node:
-    terms, out = _letters(a, as_node(b))
-    return product(terms, out)
+def _accepting(f: Callable[[object, object], object]) -> Callable[[object, object], object]:
+    """A binary operator that leaves what it does not know to the other operand."""
+    def method(a: object, b: object) -> object:
+        if b is None or isinstance(b, str | bytes | dict | set) and not isinstance(b, Extent):
+            return NotImplemented
+        return f(a, b)
+    return method
 
 
-def _div(a: Node, b: object) -> Node:
-    (left, right), out = _letters(a, as_node(b))
-    return divide(left, right, out)
-
-
-def _pow(a: Node, b: object) -> Node:
-    exponent = as_node(b)
-    value = constant_of(exponent)
-    if value == Fraction(1, 2):
-        return map_function("sqrt", a)
-    (left, right), out = _letters(a, exponent)
-    return power(left, right, out)
-
-
-def _matmul(a: Node, b: object) -> Node:
-    other = as_node(b)
-    if not a.rank or not other.rank or a.rank > 2 or other.rank > 2:
-        raise ShapeError(f"@ takes vectors and matrices, not shapes {a.shape} and {other.shape}; use * with a scalar")
-    left = ("i", "k") if a.rank == 2 else ("k",)
-    right = ("k", "j") if other.rank == 2 else ("k",)
-    return product([(a, left), (other, right)], [*left[:-1], *right[1:]])
-
-
-def _transpose(a: Node) -> Node:
-    letters = [f"x{k}" for k in range(a.rank)]
-    return product([(a, letters)], letters[::-1])
-
-
-def _swapped(f: Callable[[Node, object], Node]) -> Callable[[Node, object], Node]:
-    return lambda a, b: f(as_node(b), a)
-
-
-def _array_ufunc(self: Node, ufunc: np.ufunc, method: str, *inputs: object, **options: object) -> Any:
-    if method == "__call__" and not options:
-        binary = _BINARY.get(ufunc.__name__)
-        if binary is not None and len(inputs) == 2:
-            return binary(as_node(inputs[0]), inputs[1])
-        name = _RENAMED.get(ufunc.__name__, ufunc.__name__)
-        if name in FUNCTIONS_OF_NODES and len(inputs) == 1:
-            return FUNCTIONS_OF_NODES[name](self)
-    raise InputError(f"np.{ufunc.__name__} is not known for nodes; known are {', '.join(sorted({*_BINARY, *FUNCTIONS_OF_NODES}))}")
-
-
-_BINARY: Mapping[str, Callable[[Node, object], Node]] = {
-    "add": _add, "subtract": _sub, "multiply": _mul, "divide": _div, "true_divide": _div, "power": _pow, "float_power": _pow, "matmul": _matmul,
+_BINARY: dict[str, Callable[[object, object], object]] = {
+    "add": plus, "sub": minus, "mul": times, "truediv": over, "pow": raised, "matmul": matmul,
 }
-_RENAMED = {"absolute": "abs", "fabs": "abs"}
+_COMPARED = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
 
 
+# ---------------------------------------------------------------------- what cannot be traced
+def _refuse(message: str) -> Callable[..., object]:
+    def method(*_: object, **__: object) -> object:
+        raise UnsupportedError(message)
+    return method
+
+
+_NO_VALUE = "the trace has no values"
+REFUSED: dict[str, str] = {
+    "__bool__": f"a branch on a value: {_NO_VALUE}; write np.where(condition, a, b), np.maximum or np.minimum",
+    "__float__": f"a value is turned into a Python number or written into an array: {_NO_VALUE}; use np functions instead of math's, and collect "
+                 "results in a list for np.stack or np.concatenate",
+    "__int__": f"a value is turned into a whole number: {_NO_VALUE}; use a constant from outside",
+    "__index__": f"a value is used as an index or a count: {_NO_VALUE}; use constant indices, or a product with one-hot rows",
+    "__complex__": "a value is turned into a complex number: symgrad works on real numbers",
+    "__array__": f"a value is turned into an array (np.array, np.asarray, or an np function that takes no nodes): {_NO_VALUE}; "
+                 "join nodes with np.stack([...]) or np.concatenate",
+    "__setitem__": "an in-place write: values of the graph never change; build the new array with np.where, np.concatenate or np.stack",
+    "__delitem__": "an in-place deletion: values of the graph never change; take the parts that stay and np.concatenate them",
+    "__contains__": f"`in` compares values: {_NO_VALUE}",
+    "__round__": "rounding has no slope and is no op here; leave it out of the function that is differentiated",
+    **{f"__{r}{name}__": f"the operator {symbol} is not known for nodes: it has jumps; leave it out of what is differentiated"
+       for name, symbol in (("mod", "%"), ("floordiv", "//"), ("divmod", "divmod")) for r in ("", "r")},
+    **{f"__{r}{name}__": f"the operator {symbol} takes comparisons, such as (x > 0) {symbol} (y > 0)" for name, symbol in (("and", "&"), ("or", "|"), ("xor", "^"))
+       for r in ("", "r")},
+    "__invert__": "the operator ~ takes comparisons, such as ~(x > 0)",
+}
+"""operator -> why a node refuses it, with the remedy."""
+_IN_PLACE = {"iadd": ("+", plus), "isub": ("-", minus), "imul": ("*", times), "itruediv": ("/", over), "ipow": ("**", raised), "imatmul": ("@", matmul)}
+
+
+def _in_place(symbol: str, f: Callable[[object, object], object]) -> Callable[[Node, object], object]:
+    """On a scalar `a += b` is a new value, as for NumPy's numbers; on an array it writes into it."""
+    def method(a: Node, b: object) -> object:
+        if a.rank:
+            raise UnsupportedError(f"an in-place write ({symbol}=) to an array, which whoever else holds it would see: write z = z {symbol} ...")
+        return f(a, b)
+    return method
+
+
+def _length(node: Node) -> int:
+    if not node.rank:
+        raise TypeError("len() of a scalar")
+    size = node.shape[0]
+    if not isinstance(size, int):
+        raise UnsupportedError(f"len() of an axis whose size {size} is a name: use x.shape[0] in arithmetic, or give the size as a whole number")
+    return size
+
+
+def _rows(node: Node) -> Iterator[Node]:
+    if not node.rank:
+        raise TypeError("a scalar has no entries to loop over")
+    if not isinstance(node.shape[0], int):
+        raise UnsupportedError(f"a loop over an axis whose size {node.shape[0]} is a name: give the size as a whole number, or compute with whole arrays")
+    return (index_node(node, k) for k in range(node.shape[0]))
+
+
+operators.update({
+    **{f"__{k}__": _accepting(f) for k, f in _BINARY.items()}, **{f"__r{k}__": _accepting(_swapped(f)) for k, f in _BINARY.items()},
+    **{f"__{k}__": functools.partial(compared, name) for k, name in _COMPARED.items()}, **{k: _refuse(text) for k, text in REFUSED.items()},
+    **{f"__{k}__": _in_place(symbol, f) for k, (symbol, f) in _IN_PLACE.items()},
+    "__imod__": _refuse(REFUSED["__mod__"]), "__ifloordiv__": _refuse(REFUSED["__floordiv__"]),
+    "__neg__": lambda a: scaled(a, -1), "__pos__": lambda a: a, "__abs__": lambda a: map_function("abs", a), "__getitem__": index_node,
+    "__len__": _length, "__iter__": _rows, "T": lambda a: permuted(a, range(a.rank)[::-1]), "constant": as_node,
+})
+
+
+# ---------------------------------------------------------------------- sizes
+def _of_size(f: Callable[[object, object], object], swap: bool = False) -> Callable[[Extent, object], object]:
+    def method(size: Extent, other: object) -> object:
+        pair = (other, size_node(size)) if swap else (size_node(size), other)
+        return f(*pair)
+    return method
+
+
+def _floor_divided(a: object, b: object) -> Node:
+    return as_node(plain_size(sp.floor(size_expression(as_size(a)) / size_expression(as_size(b)))))
+
+
+def _no_number(size: Extent, *_: object) -> object:
+    raise UnsupportedError(f"the size {size!s} is a name, and a whole number is needed here (a loop, np.zeros, math): give it as one, as in "
+                           "x=(4, 3), or use np.zeros_like, np.ones_like and array arithmetic")
+
+
+size_operators.update({
+    **{f"__{k}__": _of_size(f) for k, f in _BINARY.items() if k != "matmul"}, **{f"__r{k}__": _of_size(f, True) for k, f in _BINARY.items() if k != "matmul"},
+    "__floordiv__": _of_size(_floor_divided), "__rfloordiv__": _of_size(_floor_divided, True),
+    "__neg__": lambda s: scaled(size_node(s), -1), "__pos__": lambda s: s, "__index__": _no_number, "__int__": _no_number, "__float__": _no_number,
+    "__array_ufunc__": lambda s, ufunc, method, *inputs, **options: operators["__array_ufunc__"](size_node(s), ufunc, method, *inputs, **options),
+})
+
+
+# ---------------------------------------------------------------------- functions of nodes and arrays alike
 def function_of(name: str) -> Callable[[Any], Any]:
     """The function of that name for nodes and arrays alike."""
     def apply(z: Node | Array | float) -> Any:
-        return map_function(name, z) if isinstance(z, Node) else FUNCTIONS[name](np.asarray(z, dtype=float))
+        if is_symbolic(z):
+            return map_function(name, as_node(z))
+        found = FUNCTIONS[name](np.asarray(z, dtype=float))
+        return found if np.ndim(found) else float(found)
     apply.__name__ = apply.__qualname__ = name
     apply.__doc__ = f"{name} of a node or an array, entry by entry."
     return apply
 
 
 FUNCTIONS_OF_NODES: dict[str, Callable[[Any], Any]] = {name: function_of(name) for name in sorted(FUNCTION_NAMES)}
-FUNCTIONS_OF_NODES["negative"] = lambda a: scaled(a, -1)
-FUNCTIONS_OF_NODES["square"] = lambda a: _pow(a, 2)
-FUNCTIONS_OF_NODES["reciprocal"] = lambda a: _div(number_node(1), a)
-
-operators.update({
-    "__add__": _add, "__radd__": _add, "__sub__": _sub, "__rsub__": _swapped(_sub), "__mul__": _mul, "__rmul__": _swapped(_mul), "__truediv__": _div,
-    "__rtruediv__": _swapped(_div), "__matmul__": _matmul, "__rmatmul__": _swapped(_matmul), "__pow__": _pow, "__rpow__": _swapped(_pow),
-    "__neg__": lambda a: scaled(a, -1), "__pos__": lambda a: a, "__abs__": lambda a: map_function("abs", a), "T": _transpose, "__array_ufunc__": _array_ufunc,
-})

@@ -1,0 +1,1 @@
+"""Other libraries' programs come in: NumPy functions, traced, become graphs."""
