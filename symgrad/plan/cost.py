@@ -2,7 +2,8 @@
 
 What counts: every multiplication, addition, division, power and function value is 1 operation per entry it is computed for; a sum
 over products is multiplied two factors at a time, 2 operations per entry and summed index, so a matrix product of (n, m) and (m, k)
-costs 2nmk. Equal subexpressions of one op count once. Copies, transpositions, ones, identities and deltas cost nothing.
+costs 2nmk. Equal subexpressions of one op count once, at whatever indices they stand. Copies, transpositions, ones, identities and
+deltas cost nothing.
 Of an n x n matrix: inverse 2n^3, determinant and its logarithm 2/3 n^3, adjugate 6n^3 and pseudo-inverse of (m, n) 6mn*min: leading terms.
 """
 from __future__ import annotations
@@ -84,7 +85,7 @@ class _Count:
         """The operations of e, apart from subexpressions counted before."""
         if e[0] in "rnksd":
             return sp.S.Zero
-        plain = eq.canonical(e) if e[0] == "S" else e
+        plain = eq.canonical(eq.substitute(e, {i: f"k{n}" for n, i in enumerate(eq.free(e))}))
         if plain in self.seen:
             return sp.S.Zero
         self.seen.add(plain)

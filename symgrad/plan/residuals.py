@@ -171,7 +171,8 @@ def make_plan(forward_outputs: Sequence[Node], gradients: Mapping[str, Node], na
         reuses = tuple(called[o] for o in below if phase == "backward" and o in forward and not is_leaf(o))
         shown = tuple(called[o] if o in called else str(o.data) for o in operands_read(n))
         freed = tuple(called[o] for o in frees.get(n, ()))
-        steps.append(PlanStep(len(steps) + 1, n, called[n], phase, shown, tuple(dict.fromkeys(shown)), reuses, freed, flops(n), node_bytes(n)))
+        distinct = tuple(dict.fromkeys(shown))
+        steps.append(PlanStep(len(steps) + 1, n, called[n], phase, shown, distinct, reuses, freed, flops(n), node_bytes(n)))
     return Plan(tuple(steps), tuple(_unshared(order, answers)), frozenset(answers))
 
 

@@ -5,12 +5,13 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from symgrad.core.node import NUMBER, SIZE, Node, Variable
+from symgrad.core.node import NUMBER, SIZE, Node, Variable, held_value
 from symgrad.core.op import Op
 from symgrad.core.shape import Shape, Size, shape_text, size_number
 from symgrad.errors import MissingValueError
@@ -28,6 +29,7 @@ __all__ = ["Program", "compile_nodes"]
 Shapes = tuple[tuple[int, ...], ...]
 Answer = tuple[Array, dict[str, Array]] | dict[str, Array]
 WIDTH = 99
+SMALL = 64                                                 # entries of a constant that are written out
 DOUBLE: np.dtype[np.floating] = np.dtype(np.float64)
 RESERVED = frozenset(("f", "np", "math", "abs", "float", "max", *IMPORTED))
 _PLACE = re.compile(r"<([^<> ]+)>")
@@ -125,7 +127,7 @@ def compile_nodes(value: Node | None, results: Mapping[str, Node], names: Mappin
     """The program that computes `value` (None: no value) and the results by name; `zeros` are results that are identically zero.
 
     names: of nodes, for variables of the source; the result `W1` is called `d_W1` there, others t1, t2, ...
-    functions: values of unknown functions. sizes: of size names that no array gives.
+    functions: values of unknown functions, as `function_values` gives them. sizes: of size names that no array gives.
     Raises MissingValueError where a function or a size is missing.
     """
     return _Source(value, dict(results), names, functions or {}, dict(sizes or {}), dict(zeros or {})).program()
@@ -138,7 +140,8 @@ class _Source:
         answers = [settled(n) for n in ([value] if value is not None else []) + list(results.values())]
         self.answers = set(answers)
         order, _ = ordered(answers[:1] if value is not None else [], answers)
-        self.leaves = [n for n in order if isinstance(n.data, Variable)]
+        self.leaves = [n for n in order if isinstance(n.data, Variable) and n.data.value is None]
+        self.constants = [n for n in order if held_value(n) is not None]
         present = set(order)
         named: dict[Node, str] = {}
         for n, name in names.items():
@@ -146,7 +149,7 @@ class _Source:
                 named.setdefault(settled(n), name)
         self.groups = groups(order, {*named, *self.answers})
         computed = {k: n for k, n in results.items() if not is_leaf(settled(n))}
-        self.local = name_nodes([*self.leaves, *(g.node for g in self.groups)], named, computed, RESERVED)
+        self.local = name_nodes([*self.leaves, *self.constants, *(g.node for g in self.groups)], named, computed, RESERVED)
         self.taken = {*self.local.values(), *RESERVED}
         self.given: set[Node] = set()                      # nodes that are returned already
         self.size_names: dict[str, str] = {}
@@ -174,7 +177,8 @@ class _Source:
     def operand(self, node: Node) -> str:
         """Code of a value read by a line."""
         if node.op is NUMBER:
-            return number_code(node.data)  # type: ignore[arg-type]  # a number node holds a Fraction
+            assert isinstance(node.data, Fraction)
+            return number_code(node.data)
         return self.size(node.data) if node.op is SIZE else self.local[node]  # type: ignore[arg-type]  # a size node holds a size
 
     # ------------------------------------------------------------------ lines
@@ -254,12 +258,24 @@ class _Source:
         opening = f"def f({f'*, {parameters}' if parameters else ''}):"
         if len(opening) > WIDTH:
             opening = "def f(\n    *,\n" + "".join(f"    {self.local[n]},\n" for n in self.leaves) + "):"
-        source = "\n".join([*imports, "", "", opening, *(f"    {line}" for line in lines)]) + "\n"
+        source = "\n".join([*imports, *self.constant_lines(), "", "", opening, *(f"    {line}" for line in lines)]) + "\n"
         exec(compile(source, "<symgrad program>", "exec"), self.space)
         function = self.space["f"]
         assert callable(function)
         task = Task(self.value, {**self.results, **dict.fromkeys(self.zeros)}, self.zeros, self.sizes, self.functions)
         return Program(source, function, {n: self.local[n] for n in self.leaves}, task)
+
+    def constant_lines(self) -> list[str]:
+        """The arrays that belong to the program: small ones written out, large ones kept with it."""
+        lines: list[str] = []
+        for n in self.constants:
+            value, name = held_value(n), self.local[n]
+            assert value is not None
+            self.space[name] = value.array if n.rank else float(value.array)
+            entries = repr(value.array.tolist()).replace("inf", "np.inf").replace("nan", "np.nan")
+            written = f"{name} = np.array({entries})" if n.rank else f"{name} = {entries}"
+            lines.append(written if value.array.size <= SMALL else f"# {name}: a constant array ({shape_text(n.shape)}), kept with this program")
+        return ["", *lines] if lines else []
 
     def answer(self, node: Node) -> str:
         """Code of a result; an argument is copied, and so is an array that is returned twice."""
