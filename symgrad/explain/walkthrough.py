@@ -182,7 +182,7 @@ class _Teller:
         if len(factors) < 3:
             return []
         shapes = [(_flat(forms.axes(f.of)), _flat(forms.axes(f.by))) for f in factors]
-        diagonal = ["diagonal" if forms.form(f).closed.startswith("diag(") else "dense" for f in factors]
+        diagonal = ["diagonal" if forms.form(f).diagonal else "dense" for f in factors]
         best = best_order(shapes, diagonal)
         costs = [("from the left", best.flops_left_to_right), ("from the right", best.flops_right_to_left)]
         others = [x for way, cost in costs if cost != best.flops for x in (f", {way} ", self.typeset.cost(cost))]

@@ -30,6 +30,7 @@ class FactorForm:
     shape: Shape
     line: str = ""
     shown: str = ""                                        # the line for reading: deltas stay deltas
+    diagonal: bool = False
 
     @property
     def rank(self) -> int:
@@ -100,7 +101,7 @@ class FactorForms:
         for factors in multiplied_out(path):
             shown = []
             for f in factors:
-                name = f"J{self.factors.index(f) + 1}"
+                name = self._free_name(self.factors.index(f) + 1)
                 inside = ",".join(x for x in (axes[f.of], axes[f.by]) if x)
                 line = component_text(self._node(f), {n: s for n, s in self.names.items() if n is not self._node(f)}, self.graph.ranges, name)
                 if line not in self.lines:
@@ -109,6 +110,13 @@ class FactorForms:
             terms.append("*".join(shown))
         left = ",".join(x for x in (axes[self.factors[0].of], axes[self.factors[-1].by]) if x)
         return f"D[{left}] = {' + '.join(terms)}" if left else " + ".join(terms)
+
+    def _free_name(self, number: int) -> str:
+        """J1, J2, ... with underscores behind it while the graph has such a name."""
+        name = f"J{number}"
+        while name in self.graph:
+            name += "_"
+        return name
 
     def _node(self, factor: Factor) -> Node:
         found = reverse(factor.of, [factor.by]).results[factor.by]
@@ -145,12 +153,9 @@ class FactorForms:
             term = eliminator.matrix(("r", node, index), rows + columns)
             term = mx.transpose(term) if not rows and columns else term
             alone = len(self.factors) == 1 or _needs_no_brackets(term)
-            return FactorForm(factor, self.jac(factor), text(term) if alone else tight(term), shape)
+            return FactorForm(factor, self.jac(factor), text(term) if alone else tight(term), shape, diagonal=term.kind in ("diag", "eye"))
         except NoMatrixForm:
-            name = f"J{len(self._forms) + 1}"
-            while name in self.graph:
-                name += "_"
-            return self._tensor(factor, node, names, name, shape)
+            return self._tensor(factor, node, names, self._free_name(len(self._forms) + 1), shape)
 
     def _tensor(self, factor: Factor, node: Node, names: Mapping[Node, str], name: str, shape: Shape) -> FactorForm:
         of, by = factor.of, factor.by
