@@ -17,7 +17,7 @@ from symgrad.core.op import Derived, Op, Source, make_op
 from symgrad.core.shape import Shape, Size, named_sizes, shape_text
 from symgrad.errors import ShapeError
 
-__all__ = ["NUMBER", "SIZE", "VARIABLE", "Constant", "Node", "Variable", "apply", "assemble", "constant_node", "growing", "number_node", "operators", "size_node", "topological", "value_of", "variable"]
+__all__ = ["NUMBER", "SIZE", "VARIABLE", "Constant", "Node", "Variable", "apply", "assemble", "constant_node", "growing", "number_node", "operators", "size_node", "topological", "held_value", "variable"]
 
 VARIABLE = make_op("variable", (), (), eq.ZERO)
 NUMBER = make_op("number", (), (), eq.ONE)
@@ -131,7 +131,7 @@ def constant_node(name: str, value: Constant) -> Node:
     return _intern(VARIABLE, (), value.array.shape, Variable(name, "const", value=value))
 
 
-def value_of(node: Node) -> Constant | None:
+def held_value(node: Node) -> Constant | None:
     """The value of a constant leaf; None for any other node."""
     return node.data.value if isinstance(node.data, Variable) else None
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symgrad.core.graph import Graph, check_unique
-from symgrad.core.node import Node, Variable, growing, operators, topological, value_of, variable
+from symgrad.core.node import Node, Variable, growing, operators, topological, held_value, variable
 from symgrad.core.shape import Size
 from symgrad.errors import InputError, ShapeError, SymgradError, TraceError
 from symgrad.interop import numpy_protocols  # noqa: F401  # gives nodes NumPy's functions
@@ -61,7 +61,7 @@ def _graph(leaves: dict[str, Node], explicit: Mapping[str, Node], names: Mapping
     found, last = {k: new[n] for k, n in names.items()}, new[output]
     below = set(topological([*(found[k] for k in explicit), last]))
     shown = {k: n for k, n in found.items() if k in explicit or (n in below and n.operands)}
-    constants = [n for n in topological([*shown.values(), last]) if value_of(n) is not None]
+    constants = [n for n in topological([*shown.values(), last]) if held_value(n) is not None]
     everything = {**{n.name: n for n in (*leaves.values(), *constants)}, **{k: n for k, n in shown.items() if k not in leaves}}
     check_unique([n for n in everything.values() if isinstance(n.data, Variable)])
     used = topological([*shown.values(), last])

@@ -8,7 +8,7 @@ from fractions import Fraction
 import sympy as sp
 
 from symgrad.core import equation as eq
-from symgrad.core.node import SIZE, Node, apply, value_of
+from symgrad.core.node import SIZE, Node, apply, held_value
 from symgrad.core.op import Op, make_op
 from symgrad.core.shape import Shape, Size, shape_text, size_expression
 from symgrad.errors import InputError, ShapeError
@@ -163,5 +163,5 @@ def whole(size: Size, what: str) -> int:
 
 def is_finite_constant(node: Node) -> bool:
     """Whether a constant leaf has finite entries; True for what is none."""
-    value = value_of(node)
+    value = held_value(node)
     return value is None or bool(abs(value.array).max(initial=0.0) < float("inf"))

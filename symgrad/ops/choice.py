@@ -4,7 +4,7 @@ from __future__ import annotations
 import weakref
 
 from symgrad.core import equation as eq
-from symgrad.core.node import NUMBER, Node, apply, topological, value_of
+from symgrad.core.node import NUMBER, Node, apply, topological, held_value
 from symgrad.core.op import Derived, Op, make_op, structured_op
 from symgrad.ops.arithmetic import constant_of, map_function, scaled
 from symgrad.ops.broadcasting import broadcast_shape, is_finite_constant, minus, plus, spread, times
@@ -84,7 +84,7 @@ def _finite(node: Node) -> bool:
         for n in topological([node]):
             if n not in _known:
                 own = n.op is NUMBER or n.op.name in _BOUNDED or _whole_power(n)
-                _known[n] = own and (value_of(n) is None or is_finite_constant(n)) and all(_known[o] for o in n.operands)
+                _known[n] = own and (held_value(n) is None or is_finite_constant(n)) and all(_known[o] for o in n.operands)
     return _known[node]
 
 

@@ -70,10 +70,13 @@ class _Settling:
         return self.recognised(made) if len(along) == node.rank else expand(self.recognised(made), along, node.shape)
 
     def opened(self, e: eq.Expr, operand: Node) -> tuple[eq.Expr, Node]:
-        """A reference to an expanded operand as one to what it expands."""
+        """A reference to an expanded operand as one to what it expands, where no index can leave the axes that go."""
         while self.is_expansion(operand):
             assert operand.op.body is not None
-            e = ("r", e[1], tuple(e[2][operand.op.out.index(p)] for p in operand.op.body[2]))
+            kept = operand.op.body[2]
+            if any(eq.is_affine(i) and eq.affine_parts(i) != (0, {}) for o, i in zip(operand.op.out, e[2], strict=True) if o not in kept):
+                break
+            e = ("r", e[1], tuple(e[2][operand.op.out.index(p)] for p in kept))
             operand = operand.operands[0]
         return e, operand
 

@@ -15,7 +15,7 @@ from symgrad.ops.broadcasting import as_size, expand, letters_of, place, plus, s
 from symgrad.ops.constants import as_node, constant
 from symgrad.ops.indexing import read, window
 from symgrad.ops.reversal import reversed_axis
-from symgrad.ops.stacking import merge, plain_size, split
+from symgrad.ops.stacking import merge, plain_size, split, stack
 
 __all__ = [
     "axis_of", "axes_of", "cumulative", "joined", "kept_axes", "moved", "padded", "permuted", "reshaped", "rolled", "split_up", "squeezed", "stacked",
@@ -158,19 +158,19 @@ def stacked(nodes: Sequence[Node], axis: int) -> Node:
     """Nodes of one shape along a new axis."""
     if len({n.shape for n in nodes}) != 1:
         raise ShapeError(f"stack takes arrays of one shape, got {', '.join(shape_text(n.shape) for n in nodes)}")
-    shape = [*nodes[0].shape[:axis], 1, *nodes[0].shape[axis:]]
-    kept = [a for a in range(len(shape)) if a != axis]
-    return joined([expand(n, kept, shape) for n in nodes], axis)
+    return moved(stack(nodes), nodes[0].rank, axis)
 
 
 def joined(nodes: Sequence[Node], axis: int) -> Node:
-    """Nodes one after the other along an axis: each is read at its offset and is zero elsewhere. Raises ShapeError."""
+    """Nodes one after the other along an axis; few unequal ones are read at their offsets, zero elsewhere, and added. Raises ShapeError."""
     rest = {(*n.shape[:axis], *n.shape[axis + 1:]) for n in nodes}
     if len(rest) != 1:
         raise ShapeError(f"arrays of shapes {', '.join(shape_text(n.shape) for n in nodes)} do not join along axis {axis}")
     if len(nodes) == 1:
         return nodes[0]
     sizes = [n.shape[axis] for n in nodes]
+    if len(set(sizes)) == 1 and len(nodes) > 2:
+        return _merged(stacked(nodes, axis), axis, 2)
     total = plain_size(functools.reduce(lambda x, y: x + y, map(size_expression, sizes)))
     return functools.reduce(plus, [_at_offset(n, axis, sizes[:k], total) for k, n in enumerate(nodes)])
 
