@@ -1,10 +1,11 @@
-"""Sums made shorter: factors that several summands share go in front, where the text gets shorter by it."""
+"""Sums made shorter: factors that several summands share go in front, what cancels when multiplied out goes, where the text gets shorter by it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 from symgrad.views import terms as mx
+from symgrad.views.multiplying import multiplied, one_sigmoid
 from symgrad.views.terms import Term
 from symgrad.views.text import text
 
@@ -12,21 +13,72 @@ __all__ = ["operations", "shortened"]
 
 Rebuild = Callable[[Term], Term]
 
+LONGEST = 24
+"""Sums of more parts stay as they are."""
+
+_memo: dict[Term, Term] = {}
+
 
 def operations(m: Term) -> tuple[int, int]:
     """(operations, characters) of the text: what "shorter" means."""
     s = text(m)
-    return sum(c in "*/^+-" for c in s.replace(".*", "*").replace("./", "/").replace(".^", "^")), len(s)
+    return sum(map(s.count, "*/^+-")), len(s)
 
 
 def shortened(m: Term) -> Term:
     """The sum with common factors in front, again and again while that shortens it."""
-    while m.kind == "add" and len(m.args) <= 24:
-        best = min(_factored(m), key=operations, default=None)
-        if best is None or operations(best) >= operations(m):
-            return m
-        m = best
-    return m
+    if m.kind != "add" or len(m.args) > LONGEST:
+        return m
+    if m not in _memo:
+        if len(_memo) > 20_000:
+            _memo.clear()
+        _memo[m] = m                                       # what it is while its other forms are looked at
+        _memo[m] = _shortened(m)
+    return _memo[m]
+
+
+def _shortened(m: Term) -> Term:
+    cost = operations(m)
+    while m.kind == "add":
+        best, least = m, cost
+        for other in _others(m):
+            if (c := operations(other)) < least:
+                best, least = other, c
+        if best is m:
+            break
+        m, cost = best, least
+    return min((m, *_turned(m)), key=operations)
+
+
+def _others(m: Term) -> Iterator[Term]:
+    """Other ways of writing a sum."""
+    yield from _factored(m)
+    yield from _one_diagonal(m)
+    other = one_sigmoid(m)
+    if other is not m:
+        yield multiplied(other)
+
+
+def _turned(m: Term) -> Iterator[Term]:
+    """The transpose of the sum of the transposes."""
+    if m.kind == "add" and mx.NONE not in m.shape and sum(p.kind == "t" or text(p).count("'") > 0 for p in m.args) > len(m.args) // 2:
+        inner = mx.add([mx.transpose(p) for p in m.args], m.shape[::-1])
+        if inner.kind == "add":
+            yield Term("t", (shortened(inner),), m.shape)
+
+
+def _one_diagonal(m: Term) -> Iterator[Term]:
+    """Diagonal matrices added as vectors."""
+    vectors: list[Term] = []
+    rest: list[Term] = []
+    for p in m.args:
+        coefficient, scalars, body = p.args if p.kind == "term" else (Fraction(1), (), p)
+        if body.kind == "diag":
+            vectors.append(mx.term(coefficient, scalars, body.args[0]))
+        else:
+            rest.append(p)
+    if len(vectors) > 1:
+        yield mx.add([*rest, mx.diag(shortened(mx.add(vectors, vectors[0].shape)))], m.shape)
 
 
 def _factored(m: Term) -> Iterator[Term]:
@@ -35,13 +87,15 @@ def _factored(m: Term) -> Iterator[Term]:
     rebuild: dict[tuple[str, Term], Rebuild] = {}
     for n, part in enumerate(m.args):
         for side, factor, rest, put in _strips(part):
-            groups.setdefault((side, factor), []).append((n, rest))
-            rebuild[side, factor] = put
+            members = groups.setdefault((side, factor), [])
+            if not members or members[-1][0] != n:
+                members.append((n, rest))
+                rebuild[side, factor] = put
     for where, members in groups.items():
         if len(members) < 2:
             continue
         taken = {n for n, _ in members}
-        inner = mx.add([rest for _, rest in members], members[0][1].shape)
+        inner = shortened(mx.add([rest for _, rest in members], members[0][1].shape))
         yield mx.add([p for n, p in enumerate(m.args) if n not in taken] + [rebuild[where](inner)], m.shape)
 
 
@@ -49,8 +103,8 @@ def _strips(part: Term) -> Iterator[tuple[str, Term, Term, Rebuild]]:
     """(side, factor, rest, how to put the factor back) for every factor that can be taken out of a summand."""
     coefficient, scalars, body = part.args if part.kind == "term" else (Fraction(1), (), part)
     if body.kind == "mul":
-        first, last = body.args[0], body.args[-1]
-        yield "right", last, mx.term(coefficient, scalars, mx.mul(*body.args[:-1])), lambda inner: mx.mul(inner, last)
+        yield _last(body, lambda rest: mx.term(coefficient, scalars, rest))
+        first = body.args[0]
         yield "left", first, mx.term(coefficient, scalars, mx.mul(*body.args[1:])), lambda inner: mx.mul(first, inner)
     elif body.shape[0] is not mx.NONE and body.shape[1] is mx.NONE and body.kind in ("leaf", "call", "t", "emul"):
         yield "right", body, mx.term(coefficient, scalars, mx.eye(body.shape[0])), lambda inner: mx.mul(inner, body)
@@ -67,7 +121,17 @@ def _strips(part: Term) -> Iterator[tuple[str, Term, Term, Rebuild]]:
         step = 1 if isinstance(e, Term) or e > 0 else -1
         rest = mx.term(coefficient, [(x, y - step if x is s else y) for x, y in scalars if x is not s or y != step], body)
         yield f"scalar{step}", s, rest, lambda inner, s=s, step=step: mx.term(1, [(s, step)], inner)  # type: ignore[misc]
+        if e == 1 and s.kind == "mul" and body.shape[1] is mx.NONE is not body.shape[0]:       # (a'*x)*b = b*a'*x
+            others = [p for p in scalars if p[0] is not s]
+            for turn in (s, Term("mul", tuple(mx.transpose(x) for x in reversed(s.args)), mx.SCALAR)):
+                yield _last(turn, lambda rest, others=others: mx.term(coefficient, others, mx.mul(body, rest)))  # type: ignore[misc]
     if abs(coefficient) != 1:
         sign = 1 if coefficient > 0 else -1
         size = abs(coefficient)
         yield "number", mx.number(size), mx.term(sign, scalars, body), lambda inner: mx.term(size, [], inner)
+
+
+def _last(product: Term, around: Callable[[Term], Term]) -> tuple[str, Term, Term, Rebuild]:
+    """The last factor of a matrix product taken out to the right."""
+    last = product.args[-1]
+    return "right", last, around(mx.mul(*product.args[:-1])), lambda inner: mx.mul(inner, last)

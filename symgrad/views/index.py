@@ -90,17 +90,22 @@ class _Printer:
             groups.append((names, members))
         sizes = [(("s", names[0].size), Fraction(1)) for names, members in groups if not members]
         sums = [self.bound_sum(*g) for g in groups if g[1]]
+        sums = [t for sum_ in sums for t in sum_]
         text = self.plain(abs(coefficient), free + sizes, sums)
         if coefficient == -1 and not sums and not sizes and len(free) == 1 and free[0][0][0] != "d" and not _is_tight(text):
             text = f"({text})"
         return "-" + text if coefficient < 0 else text
 
-    def bound_sum(self, names: list[Idx], members: list[tuple[eq.Expr, Any]]) -> str:
+    def bound_sum(self, names: list[Idx], members: list[tuple[eq.Expr, Any]]) -> list[str]:
+        """`sum[i,j](...)`; an index that turns out not to occur is a size in front."""
         order = [self.letters[b] for b in names]
         inside = self.plain(Fraction(1), members, [])
         if len(members) == 1 and members[0][0][0] == "+" and members[0][1] == 1:
             inside = self.sum(self.composer.products(members[0][0]))
-        return f"sum[{','.join(order)}]({inside})"
+        there = {c for part in re.findall(r"\[([^\]]*)\]", inside) for c in re.findall(r"\w+", part)}
+        sizes = [size_text(b.size) for b in names if self.letters[b] not in there]
+        kept = [c for c in order if c in there]
+        return [*sizes, f"sum[{','.join(kept)}]({inside})" if kept else inside if _is_tight(inside) else f"({inside})"]
 
     def plain(self, coefficient: Fraction, factors: Sequence[tuple[eq.Expr, Any]], extra: Sequence[str]) -> str:
         if len(factors) == 1 and not extra and coefficient == 1 and factors[0][1] == 1:

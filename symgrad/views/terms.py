@@ -107,11 +107,16 @@ def _known_row_sums(flat: list[Term]) -> list[Term] | None:
         right = b.kind == "ones" and b.shape[1] is NONE and a.shape[0] is not NONE
         left = a.kind == "ones" and a.shape[0] is NONE and b.shape[1] is not NONE
         facts = facts_of(a) if right else facts_of(transpose(b)) if left else frozenset()
-        if "centered" in facts:
+        if "centered" in facts or (b.kind == "add" and left and _no_sum(b)) or (a.kind == "add" and right and _no_sum(a)):
             return None
         if facts & {"simplex", "onehot"}:
             return [*flat[:n], ones((a.shape[0], b.shape[1])), *flat[n + 2:]]
     return flat
+
+
+def _no_sum(m: Term) -> bool:
+    """Whether a vector's entries add to 0, term by term."""
+    return NONE in m.shape and is_zero(total(m))
 
 
 def _weight(parts: Iterable[Term]) -> int:
@@ -352,6 +357,8 @@ def total(m: Term) -> Term:
         return number(0)
     if facts_of(m) & {"simplex", "onehot"}:
         return size_leaf(m.shape[0]) if m.shape[1] is not NONE else ONE
+    if m.kind == "add" and is_zero(add([total(p) for p in m.args], SCALAR)):
+        return number(0)                                   # deviations from a mean
     if m.kind == "mul" and m.args[0].shape[1] is NONE:      # the sum of u*v' is sum(u)*sum(v)
         return term(1, [(total(m.args[0]), 1), (total(mul(*m.args[1:])), 1)], ONE)
     return Term("call", ("sum", m), SCALAR)
@@ -365,11 +372,14 @@ def add(parts: Iterable[Term], shape: Shape) -> Term:
             coefficient, scalars, body = x.args if x.kind == "term" else (Fraction(1), (), x)
             if body.kind == "num" and body.args[0] != 1:
                 coefficient, body = coefficient * body.args[0], ONE
+            elif body.shape == SCALAR and body != ONE:     # so that it meets its own multiples
+                scalars, body = ((body, 1),), ONE
             sums[scalars, body] = sums.get((scalars, body), Fraction(0)) + coefficient
     found = [term(c, s, b) for (s, b), c in sums.items() if c]
     if not found:
         return zeros(shape)
     if len(found) == 1:
         return found[0]
-    found.sort(key=leads_with_minus)
+    others = set(found)
+    found.sort(key=lambda a: (leads_with_minus(a), a.kind == "t" and a.args[0] in others))
     return Term("add", tuple(found), shape)

@@ -141,7 +141,7 @@ def _powered(base: Term, e: Any) -> Term:
 
 
 def _entry_product(m: Term, front: str = "1") -> tuple[str, int]:
-    up = [_tight(_powered(b, e), POWER) for b, e in m.args if not mx.is_negative(e)]
+    up = [_tight(_powered(b, e), PRODUCT if e == 1 and b.kind == "add" else POWER) for b, e in m.args if not mx.is_negative(e)]
     down = [_tight(_powered(b, -e), POWER) for b, e in m.args if mx.is_negative(e)]
     s = ".*".join(up) or front
     return s + "".join("./" + d for d in down), PRODUCT
@@ -209,11 +209,24 @@ def _means(scalars: tuple[tuple[Term, Any], ...]) -> tuple[tuple[Term, Any], ...
 def _add(m: Term) -> tuple[str, int]:
     """A sum; a multiple of ones beside something else of the full shape is a scalar: 1 - h.^2."""
     full = any(_body(p).kind != "ones" for p in m.args)
+    logistic = _logistic(m)
+    if logistic is not None:
+        times = "*" if m.shape == mx.SCALAR else ".*"
+        return f"{_walk(logistic)[0]}{times}(1 - {_walk(logistic)[0]})", PRODUCT
     s = ""
     for p in m.args:
         t = _walk(_without_ones(p) if full else p)[0]
         s += t if not s else " - " + t[1:] if t.startswith("-") else " + " + t
     return s, SUM
+
+
+def _logistic(m: Term) -> Term | None:
+    """s where the sum is s - s^2 and s a sigmoid: the slope s.*(1 - s)."""
+    s = m.args[0]
+    if len(m.args) != 2 or s.kind != "call" or s.args[0] != "sigmoid":
+        return None
+    square = mx.scalar_power(s, 2) if s.shape == mx.SCALAR else mx.elementwise([(s, 2)])
+    return s if m.args[1] == mx.term(-1, [], square) else None
 
 
 def _body(p: Term) -> Term:
