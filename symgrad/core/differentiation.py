@@ -296,7 +296,7 @@ def _places(e: Expr, count: int) -> list[tuple[Expr, ...]]:
 
 
 def _ends(e: Expr, index: Symbol, far: set[Symbol]) -> bool:
-    """Whether e is zero where the index is out of its range: an array is, and a delta with an index that stays in its own (not in `far`)."""
+    """Whether e is zero where the index is out of its range: an array is, and a delta with an index that stays inside (not in `far`)."""
     if isinstance(e, Add):
         return all(_ends(a, index, far) for a in e.args)
     if isinstance(e, Mul):
