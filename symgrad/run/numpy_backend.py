@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -70,9 +69,10 @@ class Program:
         Raises MissingValueError for a variable without a value, InputError for unknown names, shapes that do not fit and complex numbers.
         """
         dtype = DOUBLE
-        found: object = None
-        with suppress(TypeError, ArithmeticError, ValueError):     # a wrong name, inf or nan: for the careful way below
+        try:
             found = self._quick(**arrays)
+        except (TypeError, ArithmeticError, ValueError):   # a wrong name, inf or nan: for the careful way below
+            found = None
         if found is None:
             given, dtype = self._checked(arrays)
             try:
@@ -179,7 +179,7 @@ class _Source:
         if node.op is NUMBER:
             assert isinstance(node.data, Fraction)
             return number_code(node.data)
-        return self.size(node.data) if node.op is SIZE else self.local[node]  # type: ignore[arg-type]  # a size node holds a size
+        return self.size(node.data) if node.op is SIZE else self.local[node]
 
     # ------------------------------------------------------------------ lines
     def group(self, g: Group) -> list[str]:
