@@ -9,7 +9,7 @@ from functools import cached_property
 
 import sympy as sp
 
-from symgrad.core.node import Node, Variable
+from symgrad.core.node import Node, Variable, growing
 from symgrad.core.shape import shape_text
 from symgrad.plan.cost import dominates, flops, is_view, node_bytes
 from symgrad.plan.order import is_leaf, name_nodes, operands_read, ordered, reads, settled
@@ -159,6 +159,11 @@ def make_plan(forward_outputs: Sequence[Node], gradients: Mapping[str, Node], na
 
     names: of nodes of both passes; others are called `d_W1`, t1, t2, ...
     """
+    with growing():
+        return _planned(forward_outputs, gradients, names)
+
+
+def _planned(forward_outputs: Sequence[Node], gradients: Mapping[str, Node], names: Mapping[Node, str]) -> Plan:
     answers = [settled(n) for n in (*forward_outputs, *gradients.values())]
     order, forward = ordered(forward_outputs, list(gradients.values()))
     called = name_nodes(order, names, gradients)

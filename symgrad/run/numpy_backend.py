@@ -10,7 +10,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from symgrad.core.node import NUMBER, SIZE, Node, Variable, held_value
+from symgrad.core.node import NUMBER, SIZE, Node, Variable, growing, held_value
 from symgrad.core.op import Op
 from symgrad.core.shape import Shape, Size, shape_text, size_number
 from symgrad.errors import MissingValueError
@@ -130,7 +130,8 @@ def compile_nodes(value: Node | None, results: Mapping[str, Node], names: Mappin
     functions: values of unknown functions, as `function_values` gives them. sizes: of size names that no array gives.
     Raises MissingValueError where a function or a size is missing.
     """
-    return _Source(value, dict(results), names, functions or {}, dict(sizes or {}), dict(zeros or {})).program()
+    with growing():
+        return _Source(value, dict(results), names, functions or {}, dict(sizes or {}), dict(zeros or {})).program()
 
 
 class _Source:
@@ -274,7 +275,8 @@ class _Source:
             self.space[name] = value.array if n.rank else float(value.array)
             entries = repr(value.array.tolist()).replace("inf", "np.inf").replace("nan", "np.nan")
             written = f"{name} = np.array({entries})" if n.rank else f"{name} = {entries}"
-            lines.append(written if value.array.size <= SMALL else f"# {name}: a constant array ({shape_text(n.shape)}), kept with this program")
+            kept = f"# {name}: a constant array ({shape_text(n.shape)}), kept with this program"
+            lines.append(written if value.array.size <= SMALL else kept)
         return ["", *lines] if lines else []
 
     def answer(self, node: Node) -> str:
