@@ -40,6 +40,8 @@ def substituted(op: Op, position: int, operands: tuple[Node, ...], shape: Shape)
     except UnsupportedError:
         return [apply(op, *operands, shape=shape)]
     rest = (*operands[:position], *operands[position + 1:], *inner.operands)
+    if not _keeps_ranges(whole, rest, shape):
+        return [apply(op, *operands, shape=shape)]
     if whole.body is None or not whole.has_delta:
         return [] if whole.body == eq.ZERO else [apply(whole, *rest, shape=shape)]
     terms = whole.body[1] if whole.body[0] == "+" else (whole.body,)
@@ -48,6 +50,15 @@ def substituted(op: Op, position: int, operands: tuple[Node, ...], shape: Shape)
     if plain:
         found.append(_instance(whole, whole.out, plain[0] if len(plain) == 1 else ("+", tuple(plain)), rest, shape))
     return found
+
+
+def _keeps_ranges(op: Op, operands: tuple[Node, ...], shape: Shape) -> bool:
+    """Whether every index of an equation has one size: shifts that cancel (of a slice and its pullback) can leave a part of an axis."""
+    size = dict(zip(op.out, shape, strict=True))
+    if any(size.setdefault(name, operands[k].shape[axis]) != operands[k].shape[axis] for name, k, axis in op.patterns):
+        return False
+    known = size.keys() | op.twins.keys()
+    return op.body is None or all(b in known for e in eq.walk(op.scoped) if e[0] == "S" for b in e[1])
 
 
 def _delta_term(term: eq.Expr, whole: Op, operands: tuple[Node, ...], shape: Shape) -> Node:

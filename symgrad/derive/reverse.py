@@ -4,10 +4,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from symgrad.core import equation as eq
 from symgrad.core.differentiation import pullback
-from symgrad.core.node import NUMBER, Node, assemble, growing, number_node, topological
+from symgrad.core.node import NUMBER, Node, apply, assemble, growing, number_node, topological
 from symgrad.core.op import Derived, Op, make_op
 from symgrad.core.shape import Shape
 from symgrad.derive.cotangent import gather, seed, substituted, total
@@ -15,8 +16,7 @@ from symgrad.derive.cotangent import gather, seed, substituted, total
 __all__ = ["Dropped", "Reverse", "Step", "reverse"]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """The cotangent of `node` sent to its operand at `position`: `rule` is the op, `terms` what arrives there."""
 
     node: Node
@@ -31,8 +31,7 @@ class Step:
         return self.node.operands[self.position]
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(NamedTuple):
     """A path that contributes nothing, and why."""
 
     node: Node
@@ -86,9 +85,9 @@ def _swept(output: Node, wrt: Sequence[Node], cotangent: Node | None) -> Reverse
         if terms is None or node not in reach:
             continue
         terms = gather(terms) if len(terms) > 1 else terms
-        cotangents[node] = total(terms)
-        for position in range(node.op.arity):
-            operand = node.operands[position]
+        cotangents[node] = total(terms) if len(terms) > 1 else terms[0]
+        cotangent_terms = tuple(terms)
+        for position, operand in enumerate(node.operands[: len(node.op.ranks)]):
             if operand not in reach:
                 dropped.append(Dropped(node, position, "independent"))
                 continue
@@ -96,11 +95,14 @@ def _swept(output: Node, wrt: Sequence[Node], cotangent: Node | None) -> Reverse
             if rule is None:
                 dropped.append(Dropped(node, position, "flat"))
                 continue
-            found = [t for c in terms for t in _pull(rule, node, c, axes, lead + operand.shape)]
-            steps.append(Step(node, position, tuple(terms), rule, tuple(found)))
+            shape = lead + operand.shape if axes else operand.shape
+            found = _pull(rule, node, terms[0], axes, shape)
+            for c in terms[1:]:
+                found += _pull(rule, node, c, axes, shape)
+            steps.append(Step(node, position, cotangent_terms, rule, tuple(found)))
             if found:
                 waiting.setdefault(operand, []).extend(found)
-    results = {w: cotangents.get(w) for w in targets}
+    results = {w: cotangents.get(w) for w in wrt}
     return Reverse(output, tuple(wrt), results, cotangents, tuple(steps), tuple(dropped), axes)
 
 
@@ -115,8 +117,12 @@ def _reach(order: Sequence[Node], targets: set[Node]) -> set[Node]:
 
 def _pull(rule: Derived, node: Node, cotangent: Node, axes: int, shape: Shape) -> list[Node]:
     """What the rule sends on for one term of the cotangent."""
-    at = rule.sources.index("C")
     op = rule.op
+    if not axes and not cotangent.op.has_delta and cotangent.op is not NUMBER:    # the common case, kept short
+        operands = [node.operands[s] if s.__class__ is int else cotangent if s == "C" else node for s in rule.sources if s.__class__ is not tuple]
+        if len(operands) == len(rule.sources):
+            return [apply(op, *operands, shape=shape)]
+    at = rule.sources.index("C")
     if axes:
         op = op.lift([tuple(range(axes)) if s == "C" else () for s in rule.sources])
     def pick(source: int | str) -> Node:
