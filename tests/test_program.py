@@ -24,7 +24,7 @@ AXES = "abcdefgh"
 
 
 def sizes_of(node: Node, values: Mapping[str, Array]) -> dict[str, int]:
-    leaves = {n.name: n for n in topological([node]) if isinstance(n.data, Variable)}
+    leaves = {n.name: n for n in topological([node]) if n.name in values}
     return {str(s): m for name, n in leaves.items() for s, m in zip(n.shape, values[name].shape, strict=True)}
 
 

@@ -173,7 +173,7 @@ class _Source:
                 self.size_names[size] = self.fresh(size if size.isidentifier() else "size")
             return self.size_names[size]
         swap = {s: sp.Symbol(self.size(s.name)) for s in size.free_symbols}
-        return f"({sp.pycode(size.xreplace(swap), fully_qualified_modules=False).replace('floor(', 'math.floor(')})"
+        return f"({sp.pycode(size.xreplace(swap))})"
 
     def operand(self, node: Node) -> str:
         """Code of a value read by a line."""
