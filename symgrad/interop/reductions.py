@@ -109,7 +109,7 @@ def _norm(x: object, ord: object = None, axis: object = None, keepdims: bool = F
 
 
 def _ptp(a: object, axis: object = None, out: object = None, keepdims: bool = False) -> Node:
-    return minus(REDUCTIONS["max"](a, axis, None, out, keepdims), REDUCTIONS["min"](a, axis, None, out, keepdims))
+    return minus(_max(a, axis, out, keepdims), _min(a, axis, out, keepdims))
 
 
 def _cumprod(a: object, axis: int | None = None, dtype: object = None, out: object = None) -> Node:
