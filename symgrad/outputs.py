@@ -12,7 +12,7 @@ from symgrad.core.node import Node
 from symgrad.errors import InputError
 from symgrad.explain.diagram import Diagram
 from symgrad.explain.document import Document
-from symgrad.explain.drawing import diagram
+from symgrad.explain.drawing import diagram_of
 from symgrad.explain.values import shown_values
 from symgrad.explain.walkthrough import Material, walkthrough
 from symgrad.render import files
@@ -77,16 +77,16 @@ def check_target(path: str | Path) -> None:
 
 
 def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, values: Mapping[str, ArrayLike] | None = None,
-          functions: Given = None, title: str = "", picture: bool = True, seed: int = 0) -> Solution:
+          functions: Given = None, title: str = "", picture: bool = True, seed: int = 0, layout: str | None = None) -> Solution:
     """The worked solution of a derivative: network, passes, chain rule, factors, closed form, components, update, code, schedule, check.
 
     values: arrays by name, to see numbers and to check at them; else the check draws random ones. Raises as `differentiate` does.
     """
     values, functions = with_functions(values, functions) if values is not None else (None, functions)
-    d = differentiate(net, wrt, of)
+    d = differentiate(net, wrt, of, layout)
     report = d.verify(values, seed, functions)
     numbers = shown_values(d, values, function_values(functions)) if values is not None else None
-    drawing = to_svg(diagram(d, "both")) if picture else ""
+    drawing = to_svg(diagram_of(d, "both")) if picture else ""
     document = walkthrough(d, Material(report, schedule(d), source_of(d, functions=functions), drawing, numbers, title))
     return Solution(document, d, report)
 
@@ -96,4 +96,4 @@ def draw(subject: Graph | Node | Derivation | Derivative, what: str = "both", *,
     """The picture of a graph or a derivation. what: "forward", "backward" or "both" passes; a graph is differentiated by `wrt` first."""
     if isinstance(subject, Derivative):
         subject = differentiate(subject.graph, [subject.variable], subject.output)
-    return Picture(diagram(subject if isinstance(subject, Derivation) else differentiate(subject, wrt, of), what, title))
+    return Picture(diagram_of(subject if isinstance(subject, Derivation) else differentiate(subject, wrt, of), what, title))

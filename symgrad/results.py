@@ -16,7 +16,7 @@ from symgrad.derive.reverse import Reverse, Step, reverse
 from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
 from symgrad.run.executor import check_names, execute
-from symgrad.run.functions import Given, One, function_values, split_functions, stand_in
+from symgrad.run.functions import ByOrder, Given, One, function_values, split_functions, stand_in
 from symgrad.run.numpy_backend import Program, compile_nodes
 from symgrad.run.verify import Claim, Report, unknown_functions, verify
 from symgrad.views.view import View, Viewer
@@ -172,7 +172,7 @@ class Derivation:
             name = self.graph.name_of(node)
             if name and not isinstance(cotangent.data, Variable):
                 names[f"d_{name}"] = cotangent
-        last = next((d.node for d in reversed(self.derivatives.values()) if d.node is not None), self.output)
+        last = next((d.node for d in reversed(list(self.derivatives.values())) if d.node is not None), self.output)
         return replace(self.graph, names=names, output=last, text="")
 
     def evaluate(self, values: Mapping[str, ArrayLike], *, functions: Given = None, sizes: Mapping[str, int] | None = None) -> dict[str, Array]:
@@ -227,14 +227,11 @@ def hessian(net: Graph | Node, wrt: str | Node | tuple[str | Node, str | Node] |
     The Hessian of a value with axes has the output's axes in front.
     """
     graph = as_graph(net)
-    pair = (wrt, wrt) if not isinstance(wrt, tuple | list) else tuple(wrt)
+    if wrt is None:
+        wrt = next(iter(only_one(wanted(graph, None))))
+    pair = tuple(wrt) if isinstance(wrt, tuple | list) else (wrt, wrt)
     if len(pair) != 2:
         raise InputError("the Hessian is by one variable, or by a pair of them")
-    if pair[0] is None:
-        only = wanted(graph, None)
-        if len(only) != 1:
-            raise InputError(f"say which variable the Hessian is by: {', '.join(only)}")
-        pair = (next(iter(only)),) * 2
     first = one(differentiate(graph, wrt=[pair[0]], of=of), pair[0])
     (second,) = wanted(graph, pair[1]).items()
     node = first.node
@@ -302,9 +299,9 @@ def compile_derivative(what: Derivation | Derivative, backend: str = "numpy", fu
     if backend != "numpy":
         raise InputError(f"the backend is 'numpy', not {backend!r}")
     graph = what.graph
-    names = {n: s for s, n in reversed(graph.names.items())}
+    names = {n: s for s, n in reversed(list(graph.names.items()))}
     if isinstance(what, Derivation):
-        names = {**{n: s for s, n in reversed(what.backward.names.items())}, **names}
+        names = {**{n: s for s, n in reversed(list(what.backward.names.items()))}, **names}
     derivatives = dict(what.derivatives) if isinstance(what, Derivation) else {what.name: what}
     program = compile_nodes(what.output if isinstance(what, Derivation) else None, {k: d.node for k, d in derivatives.items() if d.node is not None}, names,
                             functions=function_values(functions), sizes=graph.sizes,
@@ -316,7 +313,7 @@ def source_of(what: Derivation | Derivative, backend: str = "numpy", functions: 
     """The source of the program; unknown functions without a value stay parameters of it."""
     nodes = [what.node] if isinstance(what, Derivative) else [what.output, *(d.node for d in what.derivatives.values())]
     missing = unknown_functions(topological([n for n in nodes if n is not None]))
-    return compile_derivative(what, backend, {**{name: stand_in(0) for name in missing}, **(functions or {})}).source
+    return compile_derivative(what, backend, {**{name: ByOrder(stand_in(0)) for name in missing}, **(functions or {})}).source
 
 
 # ---------------------------------------------------------------------- names
@@ -324,6 +321,8 @@ def wanted(graph: Graph, wrt: Wrt) -> dict[str, Node]:
     """The nodes asked for, by name. Raises InputError."""
     if wrt is None:
         names = graph.params or list(graph.variables())
+        if not names:
+            raise InputError("there is nothing to differentiate by: the graph has no variable")
         return {n: graph[n] for n in names}
     many = [wrt] if isinstance(wrt, str | Node) else list(wrt)
     if not many:

@@ -28,7 +28,7 @@ KINKS: dict[str, str | None] = {"relu": "step", "step": None, "abs": "sign", "si
 
 def _call(name: str) -> Callable[[Expr], Expr]:
     def applied(e: Expr) -> Expr:
-        return function_class(name)(e)
+        return _function(name)(e)
     return applied
 
 
@@ -53,6 +53,10 @@ EQUATIONS: dict[str, Callable[[], Expr]] = {
 
 FUNCTION_NAMES = frozenset({*NATIVE, *KINKS, *EQUATIONS, "sqrt"})
 """Every function of numbers that has a value."""
+
+
+def _function(name: str) -> Callable[..., Expr]:
+    return function_class(name)
 
 
 def defined_equation(name: str) -> Expr:

@@ -167,9 +167,9 @@ def apply(op: Op, *operands: Node, shape: Shape | None = None) -> Node:
         size: dict[str, Size] = {}
         try:
             for name, operand, axis in op.patterns:
-                n = operands[operand].shape[axis]
-                if size.setdefault(name, n) != n:
-                    raise _misfit(op, operands, f"an axis of size {size[name]} meets one of size {n}")
+                here = operands[operand].shape[axis]
+                if size.setdefault(name, here) != here:
+                    raise _misfit(op, operands, f"an axis of size {size[name]} meets one of size {here}")
             shape = tuple([size[o] if o in size else size[op.twins[o]] for o in op.out])
         except (IndexError, KeyError):
             raise _misfit(op, operands, f"it takes operands of ranks {op.ranks}") from None

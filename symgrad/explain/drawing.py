@@ -14,12 +14,12 @@ from symgrad.views.chain import Factor, Path, follows_axis
 from symgrad.views.factors import FactorForms
 from symgrad.views.matrix import closed_form
 
-__all__ = ["WHAT", "diagram"]
+__all__ = ["WHAT", "diagram_of"]
 
 WHAT = ("forward", "backward", "both")
 
 
-def diagram(subject: Graph | Derivation, what: str = "both", title: str = "") -> Diagram:
+def diagram_of(subject: Graph | Derivation, what: str = "both", title: str = "") -> Diagram:
     """The picture of a graph, or of a derivation with its backward pass.
 
     what: "forward", "backward" (only what a derivative flows through) or "both". Raises InputError for another word.

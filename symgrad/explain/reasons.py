@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from symgrad.core.graph import Graph
-from symgrad.core.node import Node, topological
+from symgrad.core.node import Node, Variable, topological
 from symgrad.derive.reverse import Reverse
 from symgrad.views.factors import FactorForm
 
@@ -54,7 +54,7 @@ def zero_reason(sweep: Reverse, targets: set[Node], names: Mapping[Node, str]) -
     for node in depends:
         user = node
         for o in node.operands:
-            if o not in depends and o in names and o.operands == () and names[o] and o.op.name == "variable" and o.data.kind == "param":  # type: ignore[union-attr]
+            if o not in depends and o in names and isinstance(o.data, Variable) and o.data.kind == "param":
                 owner = _named_above(user, depends, names, sweep.output)
                 if owner:
                     found[owner, names[o]] = None

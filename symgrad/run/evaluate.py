@@ -1,13 +1,14 @@
-"""One op on arrays: its index equation evaluated as it stands, sums of products by einsum. The reference that programs are tested against."""
+"""One op on arrays: its index equation evaluated as it stands, the reference that programs are tested against."""
 from __future__ import annotations
 
 import functools
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from symgrad.core import equation as eq
 from symgrad.core.functions import split_derivative
@@ -34,7 +35,7 @@ class OfArrays(Protocol):
 class Value:
     """An array whose axes are the named indices, in order."""
 
-    array: Array
+    array: NDArray[Any]
     axes: tuple[eq.Index, ...]
 
 
@@ -142,7 +143,8 @@ class _Evaluation:
         if all(not eq.is_affine(i) for i in index):
             if len(set(index)) == len(index):
                 return Value(array, index)
-            return Value(np.einsum(array, [index.index(i) for i in index], sorted({index.index(i) for i in index})), tuple(dict.fromkeys(index)))
+            diagonal: Callable[..., Array] = np.einsum
+            return Value(diagonal(array, [index.index(i) for i in index], sorted({index.index(i) for i in index})), tuple(dict.fromkeys(index)))
         places = [self.index(i) for i in index]
         axes = tuple(dict.fromkeys(a for p in places for a in p.axes))
         spread = np.broadcast_arrays(*[self.aligned(p, axes) for p in places])
@@ -162,7 +164,8 @@ class _Evaluation:
         operands: list[object] = []
         for p in parts:
             operands += [p.array, [letters[a] for a in p.axes]]
-        summed = np.einsum(*operands, [letters[a] for a in kept], optimize=len(parts) > 1)  # type: ignore[call-overload]
+        einsum: Callable[..., Array] = np.einsum
+        summed = einsum(*operands, [letters[a] for a in kept], optimize=len(parts) > 1)
         repeats = float(np.prod([self.sizes[b] for b in bound if b not in axes]))
         return Value(np.asarray(summed * repeats if repeats != 1 else summed), kept)
 

@@ -97,6 +97,6 @@ def execute(outputs: Sequence[Node], values: Mapping[str, ArrayLike], *, sizes: 
 
 def _number(size: object, numbers: Mapping[str, int]) -> int:
     try:
-        return size_number(size, numbers)  # type: ignore[arg-type]  # shapes hold sizes
+        return size_number(size, numbers)
     except KeyError as missing:
         raise MissingValueError(f"the size {missing.args[0]} follows from no array; give it in sizes={{{missing.args[0]!r}: ...}}") from None

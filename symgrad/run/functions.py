@@ -17,9 +17,16 @@ from symgrad.ops.kernels import FUNCTIONS, Array
 from symgrad.run.evaluate import Functions
 from symgrad.run.executor import execute
 
-__all__ = ["Given", "StandIn", "function_values", "split_functions", "stand_in"]
+__all__ = ["ByOrder", "Given", "One", "StandIn", "function_values", "split_functions", "stand_in"]
 
-One = str | Sequence[Callable[..., Array]] | Mapping[tuple[int, ...], Callable[..., Array]] | Callable[..., Array]
+@dataclass(frozen=True)
+class ByOrder:
+    """A function that knows all its derivatives: `of((1, 2))` is the one by arguments 1 and 2."""
+
+    of: Callable[[tuple[int, ...]], Callable[..., Array]]
+
+
+One = str | ByOrder | Sequence[Callable[..., Array]] | Mapping[tuple[int, ...], Callable[..., Array]] | Callable[..., Array]
 Given = Mapping[str, One] | None
 """By name: a symgrad function ("tanh"); or (f, df, ddf, ...), derived by the last argument; or {(): f, (1,): f_1, (2, 2): f_22, ...} by the
 arguments derived by; or f alone, where no derivative is needed."""
@@ -35,13 +42,13 @@ def _by_order(name: str, value: One) -> Callable[[tuple[int, ...]], Callable[...
         if value not in FUNCTIONS:
             raise InputError(f"{value!r} is no function of symgrad{nearest(value, FUNCTIONS)}")
         return functools.partial(_derived, value)
-    if isinstance(value, StandIn):
-        return value
+    if isinstance(value, ByOrder):
+        return value.of
     if isinstance(value, Mapping):
         return functools.partial(_listed, name, dict(value))
     if callable(value):
         return functools.partial(_listed, name, {(): value})
-    if isinstance(value, Sequence) and value and all(map(callable, value)):
+    if value and all(map(callable, value)):
         return functools.partial(_sequence, name, tuple(value))
     raise InputError(f"the value of the function {name} is a name such as 'tanh', (f, df, ...), or a dict of functions by the arguments derived by")
 
