@@ -57,8 +57,8 @@ def _tensordot(a: object, b: object, axes: object = 2) -> Node:
     if isinstance(axes, int):
         pairs = [(x.rank - axes + k, k) for k in range(axes)]
     else:
-        left, right = axes  # type: ignore[misc]  # a pair, as NumPy has it
-        pairs = list(zip(*[[s] if isinstance(s, int) else list(s) for s in (left, right)], strict=True))
+        first, second = ([s] if isinstance(s, int) else list(s) for s in axes)  # type: ignore[attr-defined]  # a pair, as NumPy has it
+        pairs = list(zip(first, second, strict=True))
     names, others = [f"a{k}" for k in range(x.rank)], [f"b{k}" for k in range(y.rank)]
     for i, j in pairs:
         others[axis_of(j, y.rank)] = names[axis_of(i, x.rank)]

@@ -63,7 +63,7 @@ def onehot(label: Any, classes: Size | Node) -> Any:
     if is_symbolic(label):
         return labels.onehot(as_node(label), as_size(classes))
     found = np.asarray(label)
-    count = int(as_size(classes))                              # type: ignore[arg-type]  # int refuses a name
+    count = int(as_size(classes))
     if np.any(found != np.floor(found)) or np.any(found < 1) or np.any(found > count):
         raise InputError(f"labels are whole numbers from 1 to {count}")
     return np.eye(count)[found.astype(int) - 1]
@@ -71,7 +71,8 @@ def onehot(label: Any, classes: Size | Node) -> Any:
 
 def _convolution(x: Any, w: Any, stride: int, padding: int, dilation: int, groups: int, axes: int) -> Any:
     if np.ndim(w) != axes + 2 or np.ndim(x) < axes + 1:
-        raise ShapeError(f"conv{axes}d takes x (..., channels, {axes} axes of places) and w (out, channels, {axes} axes), not ranks {np.ndim(x)} and {np.ndim(w)}")
+        raise ShapeError(f"conv{axes}d takes x (..., channels, {axes} axes of places) and w (out, channels, {axes} axes), "
+                         f"not ranks {np.ndim(x)} and {np.ndim(w)}")
     if is_symbolic(x) or is_symbolic(w):
         return convolve(as_node(x), as_node(w), stride, padding, dilation, groups)
     return _convolved(np.asarray(x, dtype=float), np.asarray(w, dtype=float), stride, padding, dilation, groups, axes)
@@ -81,9 +82,9 @@ def _convolved(x: Array, w: Array, stride: int, padding: int, dilation: int, gro
     """The same of arrays: every window of x times the filters."""
     x = np.pad(x, [(0, 0)] * (x.ndim - axes) + [(padding, padding)] * axes)
     reach = [dilation * (n - 1) + 1 for n in w.shape[2:]]
-    seen = np.lib.stride_tricks.sliding_window_view(x, reach, axis=tuple(range(-axes, 0)))
-    by_stride, by_dilation = (slice(None, None, stride),) * axes, (slice(None, None, dilation),) * axes
-    seen = seen[(..., *by_stride, *by_dilation)]
+    seen: Any = np.lib.stride_tricks.sliding_window_view(x, reach, axis=tuple(range(-axes, 0)))
+    steps: tuple[slice, ...] = (*(slice(None, None, stride),) * axes, *(slice(None, None, dilation),) * axes)
+    seen = seen[(Ellipsis, *steps)]
     filters = w.reshape(groups, -1, *w.shape[1:])
     seen = seen.reshape(*seen.shape[:-1 - 2 * axes], groups, -1, *seen.shape[-2 * axes:])
     places, window = "hv"[:axes], "pq"[:axes]
@@ -104,8 +105,9 @@ def conv2d(x: Any, w: Any, stride: int = 1, padding: int = 0, dilation: int = 1,
 def _pooled(kind: str, x: Any, window: int, stride: int | None, axes: int) -> Any:
     if is_symbolic(x):
         return pool(kind, as_node(x), axes, window, stride or window)
-    seen = np.lib.stride_tricks.sliding_window_view(np.asarray(x, dtype=float), (window,) * axes, axis=tuple(range(-axes, 0)))
-    seen = seen[(..., *(slice(None, None, stride or window),) * axes, *(slice(None),) * axes)]
+    seen: Any = np.lib.stride_tricks.sliding_window_view(np.asarray(x, dtype=float), (window,) * axes, axis=tuple(range(-axes, 0)))
+    steps: tuple[slice, ...] = (*(slice(None, None, stride or window),) * axes, *(slice(None),) * axes)
+    seen = seen[(Ellipsis, *steps)]
     return (np.max if kind == "max" else np.mean)(seen, axis=tuple(range(-axes, 0)))
 
 

@@ -1,7 +1,6 @@
 """NumPy's protocols on nodes: functions, ufuncs and methods by name go to the tables beside; what is in no table raises with near names."""
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -95,6 +94,7 @@ operators.update({
     "ndim": lambda node: node.rank, "size": FUNCTIONS["size"], "astype": _astype, "item": _item, "flatten": _flattened,
     "copy": lambda node: lambda *_, **__: node, "conj": lambda node: lambda: node, "dtype": lambda node: np.dtype(np.float64), "real": lambda node: node,
     "mT": lambda node: FUNCTIONS["matrix_transpose"](node),
-    **{name: _refused(name, "writes in place: values of the graph never change; build a new array") for name in ("fill", "put", "resize", "itemset", "partition")},
+    **{name: _refused(name, "writes in place: values of the graph never change; build a new array")
+       for name in ("fill", "put", "resize", "itemset", "partition")},
     **{name: _refused(name, "needs values, and the trace has none") for name in ("tolist", "tobytes", "argpartition")},
 })

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symgrad.core.graph import Graph, check_unique
-from symgrad.core.node import Node, Variable, growing, operators, topological, held_value, variable
+from symgrad.core.node import Node, Variable, growing, held_value, operators, topological, variable
 from symgrad.core.shape import Size
 from symgrad.errors import InputError, ShapeError, SymgradError, TraceError
 from symgrad.interop import numpy_protocols  # noqa: F401  # gives nodes NumPy's functions
@@ -100,7 +100,7 @@ def _leaf(name: str, given: Shaped) -> Node:
         given = (given,)
     shape = tuple(given) if isinstance(given, tuple) else _shape_of(name, given)
     for size in shape:
-        bad = isinstance(size, bool) or not (isinstance(size, str) and size.isidentifier()) and not (isinstance(size, int | np.integer) and size > 0)
+        bad = isinstance(size, bool) or (not (isinstance(size, str) and size.isidentifier()) and not (isinstance(size, int | np.integer) and size > 0))
         if bad:
             raise InputError(f"{size!r} is no size of {name}: a size is a name or a whole number from 1; a shape is a tuple such as (\"N\", 3)")
     return variable(name, [size if isinstance(size, str) else int(cast(int, size)) for size in shape])
@@ -137,7 +137,8 @@ def _called(function: Callable[..., object], leaves: Mapping[str, Node]) -> tupl
     except SymgradError as e:
         raise _located(e, e.__traceback__, str(e)) from e
     except (TypeError, AttributeError, ValueError, IndexError) as e:
-        raise _located(e, e.__traceback__, f"{type(e).__name__}: {e}") from e
+        inner = e.__cause__ or e.__context__                   # NumPy says in its own words what a node has refused
+        raise _located(e, e.__traceback__, str(inner) if isinstance(inner, SymgradError) else f"{type(e).__name__}: {e}") from e
     except RecursionError as e:
         raise _located(e, e.__traceback__, "the function calls itself without end") from e
     return returned, {k: n for k, n in ((k, _traced(v)) for k, v in local.items()) if n is not None and k.isidentifier() and k not in RESERVED
@@ -154,7 +155,7 @@ def _code_of(function: Callable[..., object]) -> CodeType | None:
         if inner is None:
             break
         function = inner
-    code = getattr(function, "__code__", None) or getattr(getattr(type(function), "__call__", None), "__code__", None)
+    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
     return code if isinstance(code, CodeType) else None
 
 

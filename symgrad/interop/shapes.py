@@ -12,10 +12,23 @@ from symgrad.ops.arithmetic import filled, product
 from symgrad.ops.broadcasting import broadcast_shape, expand, letters_of, spread
 from symgrad.ops.constants import as_node
 from symgrad.ops.convolution import windows
-from symgrad.ops.indexing import take
+from symgrad.ops.indexing import take, whole_index
 from symgrad.ops.reversal import reversed_axis
 from symgrad.ops.shaping import (
-    axes_of, axis_of, broadcast_to, joined, padded, permuted, repeated, reshaped, rolled, split_up, squeezed, stacked, summed_shape, tiled,
+    axes_of,
+    axis_of,
+    broadcast_to,
+    joined,
+    padded,
+    permuted,
+    repeated,
+    reshaped,
+    rolled,
+    split_up,
+    squeezed,
+    stacked,
+    summed_shape,
+    tiled,
     triangle,
 )
 from symgrad.ops.stacking import plain_size
@@ -83,7 +96,7 @@ def _squeeze(a: object, axis: object = None) -> Node:
 
 def _nodes(arrays: object) -> list[Node]:
     if not isinstance(arrays, list | tuple):
-        arrays = list(arrays)  # type: ignore[call-overload]  # a node gives its rows, as NumPy has it
+        arrays = [as_node(arrays)[k] for k in range(int(np.shape(arrays)[0]))]  # type: ignore[index, call-overload]  # operators are set by name
     if not arrays:
         raise ShapeError("nothing to join: the list is empty")
     return [as_node(x) for x in arrays]
@@ -147,7 +160,7 @@ def _repeat(a: object, repeats: object, axis: int | None = None) -> Node:
     node, at = (_ravel(node), 0) if axis is None else (node, axis_of(axis, node.rank))
     count = np.asarray(repeats)
     if count.ndim:
-        return take(node, np.repeat(np.arange(int(node.shape[at])), count), at)  # type: ignore[arg-type]  # np.repeat would need a whole number too
+        return take(node, np.repeat(np.arange(int(node.shape[at])), count), at)
     return repeated(node, int(count), at)
 
 
@@ -162,8 +175,9 @@ def _roll(a: object, shift: object, axis: object = None) -> Node:
     node = as_node(a)
     if axis is None:
         return _reshape(_roll(_ravel(node), shift, 0), node.shape)
-    for k, s in zip(axis, shift, strict=True) if isinstance(axis, tuple) and isinstance(shift, tuple) else [(axis, shift)]:
-        node = rolled(node, int(s), axis_of(k, node.rank))  # type: ignore[call-overload]  # a whole number, as NumPy has it
+    pairs = zip(axis, shift, strict=True) if isinstance(axis, tuple) and isinstance(shift, tuple) else [(axis, shift)]
+    for k, s in pairs:
+        node = rolled(node, whole_index(s), axis_of(k, node.rank))
     return node
 
 
@@ -181,7 +195,7 @@ def _take_along_axis(arr: object, indices: object, axis: int = -1) -> Node:
     at = axis_of(axis, node.rank)
     places = np.asarray(indices)
     names = letters_of(node)
-    chosen = np.eye(int(node.shape[at]))[places]                # type: ignore[arg-type]  # np.eye refuses a name
+    chosen = np.eye(int(node.shape[at]))[places]
     return product([(node, names), (as_node(chosen), (*names[:at], "y", *names[at + 1:], names[at]))], ["y" if k == at else x for k, x in enumerate(names)])
 
 

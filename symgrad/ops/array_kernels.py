@@ -35,12 +35,16 @@ def _onehot(label: Array, ones: Array) -> Array:
     return np.where(np.asarray(label)[..., None] == np.arange(1, len(ones) + 1), 1.0, 0.0)
 
 
+def _select(chosen: Array, a: Array, b: Array) -> Array:
+    return np.where(np.not_equal(chosen, 0.0), a, b)
+
+
 ARRAY_KERNELS: Mapping[str, Callable[..., Array]] = {
     "max": lambda x: np.max(x, axis=-1), "min": lambda x: np.min(x, axis=-1), "argmax": _choice(np.argmax), "argmin": _choice(np.argmin),
     "prod": lambda x: np.prod(x, axis=-1), **{f"others{k}": _others(k) for k in range(1, 7)},
     "merge": lambda x: x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1]),
     "split": lambda x, like: x.reshape(*x.shape[:-1], *like.shape[-2:]),
     "stack": lambda *steps: np.stack(steps, axis=-1), "onehot": _onehot,
-    "flip": lambda x: np.flip(x, axis=-1), "select": lambda chosen, a, b: np.where(chosen != 0, a, b),
+    "flip": lambda x: np.flip(x, axis=-1), "select": _select,
 }
 """structured op -> function of arrays."""

@@ -17,7 +17,8 @@ from symgrad.ops.constants import as_node
 from symgrad.ops.stacking import plain_size
 
 __all__ = [
-    "aligned", "as_size", "broadcast_shape", "combined", "expand", "is_finite_constant", "letters_of", "minus", "over", "place", "plus", "raised", "spread", "times", "whole",
+    "aligned", "as_size", "broadcast_shape", "combined", "expand", "is_finite_constant", "letters_of", "minus", "over", "place", "plus", "raised",
+    "spread", "times", "whole",
 ]
 
 
@@ -147,7 +148,7 @@ def as_size(value: object) -> Size:
         return value if isinstance(value, str) else plain_size(value)
     node = as_node(value)
     if node.op is SIZE:
-        return plain_size(node.data)  # type: ignore[arg-type]  # a size node holds a size
+        return plain_size(node.data)
     number = constant_of(node)
     if number is None or number.denominator != 1:
         raise InputError("a size is a whole number or made of the sizes of a shape, not a value of the graph")

@@ -4,7 +4,7 @@ from __future__ import annotations
 import weakref
 
 from symgrad.core import equation as eq
-from symgrad.core.node import NUMBER, Node, apply, topological, held_value
+from symgrad.core.node import NUMBER, Node, apply, held_value, topological
 from symgrad.core.op import Derived, Op, make_op, structured_op
 from symgrad.ops.arithmetic import constant_of, map_function, scaled
 from symgrad.ops.broadcasting import broadcast_shape, is_finite_constant, minus, plus, spread, times
@@ -35,7 +35,7 @@ def _rule(operand: int) -> Derived | None:
     return Derived(make_op(f"select'{operand + 1}", (0, 0), (), ("*", (c, weight))), ("C", 0))
 
 
-_SELECT: Op = structured_op("select", [(), (), ()], (), _rule)  # type: ignore[arg-type]  # None: no derivative
+_SELECT: Op = structured_op("select", [(), (), ()], (), _rule)
 
 
 def choose(mask: Node, a: object, b: object) -> Node:

@@ -18,7 +18,7 @@ from symgrad.ops.masks import Mask
 from symgrad.ops.reversal import reversed_axis
 from symgrad.ops.stacking import plain_size
 
-__all__ = ["index_node", "read", "take", "window"]
+__all__ = ["index_node", "read", "take", "whole_index", "window"]
 
 
 def read(node: Node, axis: int, start: int, step: int, size: Size) -> Node:
@@ -124,7 +124,7 @@ def gathered(node: Node, places: dict[int, object]) -> Node:
     axes = list(places)
     names = [f"x{k}" for k in range(node.rank)]
     new = [f"y{k}" for k in range(arrays[0].ndim)]
-    terms = [(node, names)] + [(selection(p, int(node.shape[a])), [*new, names[a]]) for a, p in zip(axes, arrays, strict=True)]  # type: ignore[arg-type]  # whole by the check above
+    terms = [(node, names)] + [(selection(p, int(node.shape[a])), [*new, names[a]]) for a, p in zip(axes, arrays, strict=True)]
     kept = [x for a, x in enumerate(names) if a not in places]
     at = axes[0] if axes == list(range(axes[0], axes[0] + len(axes))) else 0
     return product(terms, [*kept[:at], *new, *kept[at:]])

@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 
 from symgrad.core.functions import FUNCTION_NAMES
-from symgrad.core.node import SIZE, Node, operators, size_node
+from symgrad.core.node import Node, operators, size_node
 from symgrad.core.shape import Extent, size_expression, size_operators
 from symgrad.errors import ShapeError, UnsupportedError
 from symgrad.ops.arithmetic import map_function, product, scaled
@@ -56,15 +56,6 @@ def _swapped(f: Callable[[object, object], object]) -> Callable[[object, object]
     return lambda a, b: f(b, a)
 
 
-def _accepting(f: Callable[[object, object], object]) -> Callable[[object, object], object]:
-    """A binary operator that leaves what it does not know to the other operand."""
-    def method(a: object, b: object) -> object:
-        if b is None or isinstance(b, str | bytes | dict | set) and not isinstance(b, Extent):
-            return NotImplemented
-        return f(a, b)
-    return method
-
-
 _BINARY: dict[str, Callable[[object, object], object]] = {
     "add": plus, "sub": minus, "mul": times, "truediv": over, "pow": raised, "matmul": matmul,
 }
@@ -94,8 +85,8 @@ REFUSED: dict[str, str] = {
     "__round__": "rounding has no slope and is no op here; leave it out of the function that is differentiated",
     **{f"__{r}{name}__": f"the operator {symbol} is not known for nodes: it has jumps; leave it out of what is differentiated"
        for name, symbol in (("mod", "%"), ("floordiv", "//"), ("divmod", "divmod")) for r in ("", "r")},
-    **{f"__{r}{name}__": f"the operator {symbol} takes comparisons, such as (x > 0) {symbol} (y > 0)" for name, symbol in (("and", "&"), ("or", "|"), ("xor", "^"))
-       for r in ("", "r")},
+    **{f"__{r}{name}__": f"the operator {symbol} takes comparisons, such as (x > 0) {symbol} (y > 0)"
+       for name, symbol in (("and", "&"), ("or", "|"), ("xor", "^")) for r in ("", "r")},
     "__invert__": "the operator ~ takes comparisons, such as ~(x > 0)",
 }
 """operator -> why a node refuses it, with the remedy."""
@@ -129,7 +120,7 @@ def _rows(node: Node) -> Iterator[Node]:
 
 
 operators.update({
-    **{f"__{k}__": _accepting(f) for k, f in _BINARY.items()}, **{f"__r{k}__": _accepting(_swapped(f)) for k, f in _BINARY.items()},
+    **{f"__{k}__": f for k, f in _BINARY.items()}, **{f"__r{k}__": _swapped(f) for k, f in _BINARY.items()},
     **{f"__{k}__": functools.partial(compared, name) for k, name in _COMPARED.items()}, **{k: _refuse(text) for k, text in REFUSED.items()},
     **{f"__{k}__": _in_place(symbol, f) for k, (symbol, f) in _IN_PLACE.items()},
     "__imod__": _refuse(REFUSED["__mod__"]), "__ifloordiv__": _refuse(REFUSED["__floordiv__"]),

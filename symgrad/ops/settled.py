@@ -142,7 +142,7 @@ def _unshifted(node: Node, keep: Collection[Node]) -> Node:
     pair = _difference(inner)
     if pair is None or inner in keep or pair[1][0].rank > inner.rank - count:
         return node
-    (z, _), (m, letters) = pair
+    (z, _), (_, letters) = pair
     if z.rank != inner.rank or any(x in inner.op.out[inner.rank - count:] for x in letters) or letters != inner.op.out[:len(letters)]:
         return node
     if node.op.name != "logsumexp":

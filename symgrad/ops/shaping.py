@@ -190,7 +190,7 @@ def split_up(node: Node, sections: object, axis: int, equal: bool = True) -> lis
         if not isinstance(n, int):
             size = plain_size(size_expression(n) / int(sections))
             apart = _split_at(node, axis, (int(sections), size))
-            return [place(apart, [k if a == axis else f"o{a - (a > axis)}" for a in range(apart.rank)], node.shape[:axis] + (size,) + node.shape[axis + 1:])
+            return [place(apart, [k if a == axis else f"o{a - (a > axis)}" for a in range(apart.rank)], (*node.shape[:axis], size, *node.shape[axis + 1:]))
                     for k in range(int(sections))]
         if equal and n % int(sections):
             raise ShapeError(f"an axis of size {n} does not divide into {sections} equal parts")
