@@ -1,51 +1,62 @@
 """The command line: texts and files in, derivatives, solutions and pictures out; exit status 0 fine, 1 the answer is no, 2 bad input."""
 from __future__ import annotations
 
+import io
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
-from symgrad.errors import InputError, NotationError, SymgradError
+from symgrad import __version__
+from symgrad.errors import InputError, SymgradError
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from symgrad.core.graph import Graph
 
 __all__ = ["main"]
 
 VIEWS = ("matrix", "index", "jacobian", "chain", "code")
+LAYOUTS = ("numerator", "denominator")
+RANK, DIGITS = 6, 9
 
 
 class _Command(click.Command):
     """A command that takes an argument beginning with `-` that is no option as an expression: `symgrad derive "-x'*x"`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        options = {o for p in self.params for o in (*p.opts, *p.secondary_opts)} | {"--help", "--"}
+        flags = {o for p in self.get_params(ctx) for o in p.opts if isinstance(p, click.Option) and p.is_flag}
+        taking = {o for p in self.get_params(ctx) for o in p.opts} - flags
+        taken = False
         for k, a in enumerate(args):
-            known = a.split("=")[0] in options or a[:2] in options or a == "-"
-            taken = k > 0 and args[k - 1] in options and args[k - 1] not in ("--json", "--", "--help")
-            if a.startswith("-") and not known and not taken and any(c.isalnum() for c in a) and not a.startswith("--"):
+            if a == "--":
+                break
+            if not taken and a.startswith("-") and not a.startswith("--") and a not in taking | flags and any(c.isalnum() for c in a):
                 args = [*args[:k], *args[k + 1:], "--", a]
                 break
+            taken = not taken and a in taking
         return super().parse_args(ctx, args)
-
-
-def _fail(message: str) -> NoReturn:
-    click.echo(f"symgrad: error: {message}", err=True)
-    sys.exit(2)
 
 
 def _network(net: str | None, expression: str | None, variables: Sequence[str]) -> Graph:
     """The graph of a file or an expression. Raises InputError."""
-    import symgrad as sg
+    from symgrad.network import parse
     if (net is None) == (expression is None):
         raise InputError("give a network: a file, or an expression (also with -e TEXT)")
     shapes, facts = _declared(variables)
-    if expression is None and net is not None and (Path(net).is_file() or net.endswith(".sg")):
-        return sg.parse(_read(net), vars=shapes or None, facts=facts or None, file=net)
-    return sg.parse(expression if expression is not None else str(net), vars=shapes or None, facts=facts or None)
+    if expression is None and net is not None and _is_file(net):
+        return parse(_read(net), vars=shapes or None, facts=facts or None, file=net)
+    return parse(expression if expression is not None else str(net), vars=shapes or None, facts=facts or None)
+
+
+def _is_file(net: str) -> bool:
+    """Whether a network is meant as a file: it is there, or it is called like one."""
+    return net.endswith(".sg") or os.path.isfile(net) or (os.sep in net and os.path.isdir(net))
 
 
 def _read(path: str) -> str:
@@ -55,8 +66,8 @@ def _read(path: str) -> str:
         raise InputError(f"there is no file {path}") from None
     except UnicodeDecodeError as e:
         raise InputError(f"{path} is no UTF-8 text: byte {e.start} cannot be read") from None
-    except OSError as e:
-        raise InputError(f"{path} cannot be read: {e.strerror}") from None
+    except (OSError, ValueError) as e:                     # ValueError: a path with a zero byte
+        raise InputError(f"{path} cannot be read: {getattr(e, 'strerror', None) or e}") from None
 
 
 def _declared(variables: Sequence[str]) -> tuple[dict[str, tuple[int | str, ...]], dict[str, tuple[str, ...]]]:
@@ -64,59 +75,79 @@ def _declared(variables: Sequence[str]) -> tuple[dict[str, tuple[int | str, ...]
     shapes: dict[str, tuple[int | str, ...]] = {}
     facts: dict[str, tuple[str, ...]] = {}
     for v in variables:
-        name, _, rest = v.partition(":")
-        sizes, _, words = rest.partition(":")
-        if not name.isidentifier() or any(not s.strip().isalnum() for s in sizes.split(",") if sizes):
+        name, *rest = [part.split(",") for part in v.split(":")]
+        sizes = [s.strip() for s in rest[0]] if rest else []
+        if len(name) > 1 or not name[0].isidentifier() or len(rest) > 2 or any(not (s.isidentifier() or s.isdecimal()) for s in sizes):
             raise InputError(f"--var {v!r} is not of the form A:m,n or S:n,n:symmetric or t")
-        shapes[name] = tuple(int(s) if s.strip().isdigit() else s.strip() for s in sizes.split(",")) if sizes else ()
-        if words:
-            facts[name] = tuple(words.split(","))
+        if name[0] in shapes:
+            raise InputError(f"--var declares {name[0]} twice")
+        if len(sizes) > RANK or any(s.isdecimal() and len(s) > DIGITS for s in sizes):
+            raise InputError(f"--var {v[:60]!r}: an array has at most {RANK} axes, and a size at most {DIGITS} digits")
+        shapes[name[0]] = tuple(int(s) if s.isdecimal() else s for s in sizes)
+        if len(rest) == 2:
+            facts[name[0]] = tuple(word.strip() for word in rest[1])
     return shapes, facts
 
 
-def _values(path: str | None) -> dict[str, object] | None:
-    """Arrays by name from a `.json` or `.npz` file."""
+def _values(path: str | None, graph: Graph) -> dict[str, ArrayLike] | None:
+    """Arrays by name from a `.json` or `.npz` file; in JSON, unknown functions by the name of a known one. Raises InputError."""
     if path is None:
         return None
     import json
+    import zipfile
 
     import numpy as np
+    found: object
     try:
         if path.endswith(".npz"):
             with np.load(path, allow_pickle=False) as archive:
-                return {k: archive[k] for k in archive.files}
-        found = json.loads(_read(path))
-    except (ValueError, OSError) as e:
-        raise InputError(f"{path} holds no values that can be read: {e}") from None
+                found = {k: archive[k] for k in archive.files}
+        else:
+            found = json.loads(_read(path))
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}") from None
+    except (ValueError, TypeError, OSError, EOFError, RecursionError, zipfile.BadZipFile) as e:
+        why = "" if path.endswith(".npz") else f": {e}"
+        raise InputError(f"{path} holds no values that can be read{why}; give arrays by name, in JSON or an .npz of numpy.savez") from None
     if not isinstance(found, dict):
         raise InputError(f"{path} is to hold an object of names and arrays, as in {{\"x\": [1, 2]}}")
-    values: dict[str, object] = {}
+    values: dict[str, ArrayLike] = {}
     for k, v in found.items():
+        if isinstance(v, str) and k in graph.functions:
+            values[k] = v
+            continue
         try:
-            values[k] = np.array(v, dtype=float)
-        except (ValueError, TypeError):
+            values[k] = v if isinstance(v, np.ndarray) else np.array(v, dtype=float)
+            finite = bool(np.all(np.isfinite(values[k])))
+        except (ValueError, TypeError, OverflowError):
             raise InputError(f"{path}: the value of {k} is no array of numbers") from None
+        if not finite:
+            raise InputError(f"{path}: the value of {k} holds nan or infinity; give finite numbers")
     return values
 
 
 def _names(wrt: str | None) -> list[str] | None:
-    return [w.strip() for w in wrt.split(",") if w.strip()] if wrt else None
+    return [w.strip() for w in wrt.split(",") if w.strip()] if wrt is not None else None
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="symgrad")
-def cli() -> None:
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.version_option(__version__)
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Exact derivatives of networks and matrix expressions: formulas, worked solutions, pictures, code.
 
     NET is a file (.sg) or an expression, with its variables declared by --var: symgrad derive "norm2(A*x-y)^2" --var A:m,n --var x:n
     --var y:m --wrt x
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def _net(f: click.decorators.FC) -> click.decorators.FC:
     """The options that every command on a network takes."""
     for option in (
-        click.argument("net", required=False), click.option("-e", "expression", metavar="TEXT", help="The expression, where it begins with a dash."),
+        click.argument("net", required=False),
+        click.option("-e", "expression", metavar="TEXT", help="The expression, where it begins with a dash."),
         click.option("--var", "variables", multiple=True, metavar="A:m,n[:facts]", help="Declare a variable of an expression."),
         click.option("--wrt", metavar="W1,v", help="What to differentiate by; all parameters if left out."),
         click.option("--of", "of", metavar="NAME", help="What to differentiate; the output if left out."),
@@ -129,22 +160,25 @@ def _net(f: click.decorators.FC) -> click.decorators.FC:
 @_net
 @click.option("--order", type=click.IntRange(1, 2), default=1, show_default=True, help="2 gives the Hessian.")
 @click.option("--view", type=click.Choice(VIEWS), default="matrix", show_default=True)
-@click.option("--layout", type=click.Choice(["numerator", "denominator"]), help="Transpose what is shown.")
+@click.option("--layout", type=click.Choice(LAYOUTS), help="Transpose what is shown.")
+@click.option("--values", metavar="FILE", help="Numbers by name, .json or .npz, at which --json checks; else random ones.")
 @click.option("--json", "as_json", is_flag=True, help="Every view, checked, as JSON.")
 def derive(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, order: int, view: str,
-           layout: str | None, as_json: bool) -> None:
+           layout: str | None, values: str | None, as_json: bool) -> None:
     """The derivative as a formula."""
     import json
 
-    import symgrad as sg
+    from symgrad.results import differentiate, hessian
+    from symgrad.verbs import as_record, wanted_names
     graph = _network(net, expression, variables)
+    numbers = _values(values, graph)
     if order == 2:
-        names = _names(wrt) or sg.wanted_names(graph)
-        found = {n: sg.hessian(graph, wrt=n, of=of, layout=layout) for n in names}
+        names = _names(wrt) or wanted_names(graph)
+        found = {n: hessian(graph, wrt=n, of=of, layout=layout) for n in names}
     else:
-        found = dict(sg.differentiate(graph, wrt=_names(wrt), of=of, layout=layout).derivatives)
+        found = dict(differentiate(graph, wrt=_names(wrt), of=of, layout=layout).derivatives)
     if as_json:
-        rows = [sg.as_record(d) for d in found.values()]
+        rows = [as_record(d, numbers) for d in found.values()]
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         if not all(r["verified"] for r in rows):
             sys.exit(1)
@@ -159,19 +193,18 @@ def derive(net: str | None, expression: str | None, variables: tuple[str, ...], 
 @_net
 @click.option("--values", metavar="FILE", help="Numbers by name, .json or .npz.")
 @click.option("--out", metavar="FILE", help="Where to write it (.html, .txt); to the terminal if left out.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random check.")
-def solve(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, values: str | None, out: str | None,
-          seed: int) -> None:
+@click.option("--layout", type=click.Choice(LAYOUTS), help="Transpose what is shown.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random check.")
+def solve(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, values: str | None,
+          out: str | None, layout: str | None, seed: int) -> None:
     """A worked solution: every step, shape, formula, the program and the check."""
-    import symgrad as sg
-    if out:
-        sg.check_target(out)
+    from symgrad import outputs
+    if out is not None:
+        outputs.check_target(out)
     graph = _network(net, expression, variables)
-    solution = sg.solve(graph, wrt=_names(wrt), of=of, values=_values(values), seed=seed, title=f"Worked solution: {Path(net).stem}" if net and net.endswith(".sg") else "")
-    if out:
-        click.echo(f"{solution.save(out)}: {solution.report}")
-    else:
-        click.echo(str(solution))
+    title = f"Worked solution: {Path(net).stem}" if net and _is_file(net) else ""
+    solution = outputs.solve(graph, wrt=_names(wrt), of=of, values=_values(values, graph), seed=seed, title=title, layout=layout)
+    click.echo(f"{solution.save(out)}: {solution.report}" if out is not None else str(solution))
     if not solution.report.ok:
         sys.exit(1)
 
@@ -182,22 +215,24 @@ def solve(net: str | None, expression: str | None, variables: tuple[str, ...], w
 @click.option("--out", metavar="FILE", required=True, help="Where to write it (.svg, .dot).")
 def draw(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, what: str, out: str) -> None:
     """The picture of the graph, with the backward pass."""
-    import symgrad as sg
+    from symgrad import outputs
     graph = _network(net, expression, variables)
-    click.echo(str(sg.draw(graph, what, wrt=_names(wrt), of=of).save(out)))
+    click.echo(str(outputs.draw(graph, what, wrt=_names(wrt), of=of).save(out)))
 
 
 @cli.command(cls=_Command)
 @_net
 @click.option("--values", metavar="FILE", required=True, help="Numbers by name, .json or .npz.")
+@click.option("--layout", type=click.Choice(LAYOUTS), help="Transpose what is shown.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def run(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, values: str, as_json: bool) -> None:
+def run(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, values: str,
+        layout: str | None, as_json: bool) -> None:
     """The value and its derivatives at given numbers."""
     import json
 
-    import symgrad as sg
+    from symgrad.verbs import run_at
     graph = _network(net, expression, variables)
-    value, gradients = sg.run_at(graph, _values(values) or {}, wrt=_names(wrt), of=of)
+    value, gradients = run_at(graph, _values(values, graph) or {}, wrt=_names(wrt), of=of, layout=layout)
     if as_json:
         click.echo(json.dumps({"value": value.tolist(), "derivatives": {k: v.tolist() for k, v in gradients.items()}}, indent=2))
         return
@@ -208,26 +243,36 @@ def run(net: str | None, expression: str | None, variables: tuple[str, ...], wrt
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that has no letter for something still shows the rest
     try:
-        cli.main(args=list(argv) if argv is not None else None, prog_name="symgrad", standalone_mode=False)
-    except click.exceptions.Exit as e:
-        return e.exit_code
+        status = cli.main(args=list(argv) if argv is not None else None, prog_name="symgrad", standalone_mode=False)
+        return status if isinstance(status, int) else 0
     except click.UsageError as e:
         usage = f"\n{e.ctx.get_usage()}" if e.ctx else ""
-        click.echo(f"symgrad: error: {e.format_message()}{usage}", err=True)
-        return 2
+        return _failed(f"{e.format_message()}{usage}")
     except click.Abort:
         click.echo("symgrad: stopped", err=True)
         return 130
-    except NotationError as e:
-        click.echo(f"symgrad: error: {e}", err=True)
-        return 2
-    except (InputError, SymgradError) as e:
-        click.echo(f"symgrad: error: {e}", err=True)
-        return 2
+    except SymgradError as e:
+        return _failed(str(e))
+    except MemoryError:
+        return _failed("this needs more memory than there is: take smaller sizes")
+    except BrokenPipeError:                                # the reader, `head` perhaps, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except SystemExit as e:
         return int(e.code or 0)
-    return 0
+    except Exception as e:                                 # whatever it is, a person is to read it
+        place = traceback.extract_tb(e.__traceback__)[-1]
+        where = f"{place.filename}, line {place.lineno}"
+        return _failed(f"this is a defect of symgrad, not of what you asked for: {type(e).__name__}: {e} ({where}); please report it")
+
+
+def _failed(message: str) -> int:
+    click.echo(f"symgrad: error: {message}", err=True)
+    return 2
 
 
 if __name__ == "__main__":

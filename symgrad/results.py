@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike
 
 from symgrad.core.graph import Graph, as_graph, check_unique
 from symgrad.core.node import Node, Variable, topological, variable
-from symgrad.core.shape import Shape, shape_text
+from symgrad.core.shape import Shape, shape_text, size_number
 from symgrad.derive.forward import forward
 from symgrad.derive.reverse import Reverse, Step, reverse
 from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
-from symgrad.run.executor import check_names, execute
+from symgrad.run.executor import Trace, check_names, execute
 from symgrad.run.functions import ByOrder, Given, One, function_values, split_functions, stand_in
 from symgrad.run.numpy_backend import Program, compile_nodes
 from symgrad.run.verify import Claim, Report, unknown_functions, verify
@@ -110,12 +110,12 @@ class Derivative:
         name, as a symgrad function name or (f, df, ...). Raises InputError, MissingValueError.
         """
         everything, functions = with_functions({**values, **directions}, functions)
-        leaves = {n.name for n in topological([*([self.node] if self.node is not None else []), self.output]) if isinstance(n.data, Variable)}
+        nodes = [self.output, self.variable if self.node is None else self.node]
+        leaves = {n.name for n in topological(nodes) if isinstance(n.data, Variable)}
         check_names(everything, leaves | set(self.graph.variables()))
+        trace = execute(nodes if self.node is None else [self.node], everything, sizes={**self.graph.sizes, **(sizes or {})}, functions=function_values(functions))
         if self.node is None:
-            numbers = execute([self.output], everything, sizes={**self.graph.sizes, **(sizes or {})}, functions=function_values(functions)).sizes
-            return np.zeros([n if isinstance(n, int) else numbers[str(n)] for n in self.shape])
-        trace = execute([self.node], everything, sizes={**self.graph.sizes, **(sizes or {})}, functions=function_values(functions))
+            return zeros(self.shape, trace)
         return self.arranged(trace[self.node])
 
     def arranged(self, array: Array) -> Array:
@@ -128,7 +128,8 @@ class Derivative:
     def verify(self, values: Mapping[str, ArrayLike] | None = None, seed: int = 0, functions: Given = None) -> Report:
         """This derivative against an independent numeric derivative; at seeded random values and unequal sizes where none are given."""
         values, functions = with_functions(values, functions) if values is not None else (None, functions)
-        return verify({self.name: Claim(self.output, self.variable, self.node, self.base)}, self.graph, values, seed, function_values(functions))
+        claim = Claim(self.output, self.variable, self.node, self.base)
+        return verify({self.name: claim}, self.graph, values, seed, function_values(functions))
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,14 +176,14 @@ class Derivation:
         last = next((d.node for d in reversed(list(self.derivatives.values())) if d.node is not None), self.output)
         return replace(self.graph, names=names, output=last, text="")
 
-    def evaluate(self, values: Mapping[str, ArrayLike], *, functions: Given = None, sizes: Mapping[str, int] | None = None) -> dict[str, Array]:
+    def evaluate(self, values: Mapping[str, ArrayLike], *, functions: Given = None,
+                 sizes: Mapping[str, int] | None = None) -> dict[str, Array]:
         """Every derivative by name; see `Derivative.evaluate`."""
         values, functions = with_functions(values, functions)
         check_names(values, self.graph.variables())
-        nodes = [d.node for d in self.derivatives.values() if d.node is not None]
+        nodes = [d.variable if d.node is None else d.node for d in self.derivatives.values()]   # a zero has the sizes of its variable
         trace = execute([self.output, *nodes], values, sizes={**self.graph.sizes, **(sizes or {})}, functions=function_values(functions))
-        return {k: d.arranged(trace[d.node]) if d.node is not None else np.zeros([n if isinstance(n, int) else trace.sizes[str(n)] for n in d.shape])
-                for k, d in self.derivatives.items()}
+        return {k: d.arranged(trace[d.node]) if d.node is not None else zeros(d.shape, trace) for k, d in self.derivatives.items()}
 
     def verify(self, values: Mapping[str, ArrayLike] | None = None, seed: int = 0, functions: Given = None) -> Report:
         """Every derivative against an independent numeric derivative of the forward program."""
@@ -237,8 +238,8 @@ def hessian(net: Graph | Node, wrt: str | Node | tuple[str | Node, str | Node] |
     node = first.node
     result = reverse(node, [second[1]]).results[second[1]] if node is not None else None
     gradient = node if node is not None else first.variable
-    return Derivative(graph, second[0], f"d{first.of}/d{first.name}", gradient, second[1], result, "hessian", checked(layout), gradient.rank,
-                      "" if result is not None else "the gradient does not depend on it", base=(first.output, first.variable))
+    return Derivative(graph, second[0], f"d{first.of}/d{first.name}", gradient, second[1], result, "hessian", checked(layout),
+                      gradient.rank, "" if result is not None else "the gradient does not depend on it", base=(first.output, first.variable))
 
 
 def jvp(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None) -> Derivative:
@@ -272,7 +273,7 @@ def hvp(net: Graph | Node, wrt: str | Node | None = None, of: str | Node | None 
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """A program: `f(**arrays)` is (value, {name: derivative}) for a derivation, the array for a single derivative. `f.source` is its text."""
+    """A program: `f(**arrays)` is (value, {name: derivative}) for a derivation, the array for a derivative. `f.source` is its text."""
 
     program: Program
     derivatives: Mapping[str, Derivative]
@@ -314,6 +315,12 @@ def source_of(what: Derivation | Derivative, backend: str = "numpy", functions: 
     nodes = [what.node] if isinstance(what, Derivative) else [what.output, *(d.node for d in what.derivatives.values())]
     missing = unknown_functions(topological([n for n in nodes if n is not None]))
     return compile_derivative(what, backend, {**{name: ByOrder(stand_in(0)) for name in missing}, **(functions or {})}).source
+
+
+def zeros(shape: Shape, trace: Trace) -> Array:
+    """Zeros of a shape at the sizes and in the precision of a run."""
+    single = bool(trace.values) and all(a.dtype == np.float32 for a in trace.values.values())
+    return np.zeros([size_number(n, trace.sizes) for n in shape], dtype=np.float32 if single else np.float64)
 
 
 # ---------------------------------------------------------------------- names

@@ -57,7 +57,7 @@ def schedule(d: Derivation) -> Plan:
     return make_plan([d.output], {k: v.node for k, v in d.derivatives.items() if v.node is not None}, names)
 
 
-def compile(d: Derivation | Derivative, backend: str = "numpy", functions: Given = None) -> Compiled:  # noqa: A001  # the public verb
+def compile(d: Derivation | Derivative, backend: str = "numpy", functions: Given = None) -> Compiled:  # the public verb
     """A program f(**arrays): (value, {name: gradient}) for a derivation, the array for a derivative; `f.source` is readable code."""
     return compile_derivative(d, backend, functions)
 
@@ -70,9 +70,10 @@ def evaluate(net: Graph | Node, values: Mapping[str, ArrayLike], of: str | Node 
     return execute([node], values, sizes=g.sizes, functions=function_values(functions))[node]
 
 
-def run_at(net: Graph | Node, values: Mapping[str, ArrayLike], wrt: Wrt = None, of: str | Node | None = None) -> tuple[Array, dict[str, Array]]:
+def run_at(net: Graph | Node, values: Mapping[str, ArrayLike], wrt: Wrt = None, of: str | Node | None = None,
+           layout: str | None = None) -> tuple[Array, dict[str, Array]]:
     """(value, derivatives by name) at given arrays."""
-    d = differentiate(net, wrt, of)
+    d = differentiate(net, wrt, of, layout)
     return evaluate(d.graph, values, d.output), d.evaluate(values)
 
 
@@ -81,9 +82,9 @@ def wanted_names(g: Graph) -> list[str]:
     return list(wanted(g, None))
 
 
-def as_record(d: Derivative) -> dict[str, object]:
-    """Every view of a derivative, checked: what `derive --json` prints."""
-    report = d.verify()
+def as_record(d: Derivative, values: Mapping[str, ArrayLike] | None = None) -> dict[str, object]:
+    """Every view of a derivative, checked at the values or at random ones: what `derive --json` prints."""
+    report = d.verify(values)
     return {"name": d.name, "of": d.of, "shape": [s if isinstance(s, int) else str(s) for s in d.shape], "layout": d.layout,
             "chain": str(d.chain), "jacobian": str(d.jacobian), "index": str(d.index), "matrix": str(d.matrix), "code": d.code(),
             "verified": report.ok, "max_error": report.max_error}

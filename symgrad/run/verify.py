@@ -2,16 +2,18 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from symgrad.core import equation as eq
 from symgrad.core.functions import FUNCTION_NAMES, split_derivative
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node, Variable, topological
-from symgrad.core import equation as eq
+from symgrad.core.shape import size_number
 from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
 from symgrad.run.differences import numeric_derivative
@@ -23,6 +25,7 @@ from symgrad.run.sampling import sample, sample_sizes, styles
 __all__ = ["TOLERANCE", "Claim", "Report", "unknown_functions", "verify"]
 
 TOLERANCE = 1e-6
+ROOM = 10**8                                              # entries of all values together that a check may need
 LARGE = 96
 """Variables with more entries are checked along random directions instead of entry by entry."""
 
@@ -75,7 +78,7 @@ def unknown_functions(nodes: list[Node]) -> dict[str, None]:
 
 def verify(claims: Mapping[str, Claim], graph: Graph, values: Mapping[str, ArrayLike] | None, seed: int, functions: Functions) -> Report:
     """Every claim against differences. Unknown functions without a value get three smooth stand-ins in turn; the worst counts."""
-    outputs = [n for c in claims.values() for n in (c.output, c.base[0] if c.base else c.output, *((c.node,) if c.node is not None else ()))]
+    outputs = [n for c in claims.values() for n in (c.output, c.base[0] if c.base else c.output, c.node) if n is not None]
     nodes = topological(outputs)
     missing = [f for f in unknown_functions(nodes) if f not in functions]
     worst: dict[str, float] = {}
@@ -90,7 +93,7 @@ def verify(claims: Mapping[str, Claim], graph: Graph, values: Mapping[str, Array
 
 def _checked(claims: Mapping[str, Claim], graph: Graph, values: Mapping[str, ArrayLike] | None, seed: int, functions: Functions,
              outputs: list[Node]) -> tuple[dict[str, float], dict[str, int]]:
-    """Errors by name. At random values, a kink or a pole next to the point can spoil one draw, so a few are tried; a wrong rule fails all."""
+    """Errors by name. At random values, a kink or a pole close by can spoil one draw, so a few are tried; a wrong rule fails all."""
     if values is not None:
         arrays, sizes = bind_values(topological(outputs), values, graph.sizes)
         doubles = {k: a.astype(float) for k, a in arrays.items()}
@@ -99,6 +102,7 @@ def _checked(claims: Mapping[str, Claim], graph: Graph, values: Mapping[str, Arr
     sizes = {}
     for attempt, style in enumerate((*styles(), *styles())):
         sizes = sample_sizes(topological(outputs), graph.sizes, seed)
+        _check_room(topological(outputs), sizes)
         drawn = sample(outputs, sizes, seed + 100 * attempt, style)
         trace = execute(outputs, drawn, sizes=sizes, functions=functions)
         if not all(np.all(np.isfinite(trace[o])) for o in outputs):
@@ -111,6 +115,13 @@ def _checked(claims: Mapping[str, Claim], graph: Graph, values: Mapping[str, Arr
     if not best:
         raise InputError("no random values were found at which everything is finite: give values")
     return best, sizes
+
+
+def _check_room(nodes: list[Node], sizes: Mapping[str, int]) -> None:
+    """Raises InputError where declared sizes would fill the memory."""
+    entries = sum(math.prod(size_number(s, sizes) for s in n.shape) for n in nodes)
+    if entries > ROOM:
+        raise InputError(f"a check at the declared sizes would need {8e-9 * entries:.1g} GB: declare smaller sizes, or leave them names")
 
 
 def _error(claim: Claim, values: Mapping[str, Array], sizes: Mapping[str, int], functions: Functions) -> float:
@@ -127,7 +138,8 @@ def _error(claim: Claim, values: Mapping[str, Array], sizes: Mapping[str, int], 
     return float(np.max(np.abs(difference)) / (1 + np.max(np.abs(reference)))) if reference.size else 0.0
 
 
-def _start(variable: Node, values: Mapping[str, Array], sizes: Mapping[str, int], functions: Functions) -> tuple[Array, Callable[[Array], dict[str, Array]]]:
+def _start(variable: Node, values: Mapping[str, Array], sizes: Mapping[str, int],
+           functions: Functions) -> tuple[Array, Callable[[Array], dict[str, Array]]]:
     if isinstance(variable.data, Variable):
         return np.asarray(values[variable.name], dtype=float), lambda x: {variable.name: x}
     return execute([variable], values, sizes=sizes, functions=functions)[variable], lambda x: {}
