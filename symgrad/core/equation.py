@@ -110,7 +110,7 @@ def references(e: Expr) -> list[Expr]:
     return [x for x in walk(e) if x[0] == "r"]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def has_delta(e: Expr) -> bool:
     """Whether a delta occurs as a factor (not inside a function or a power)."""
     return e[0] == "d" or (e[0] in "+*S" and any(has_delta(a) for a in children(e)))
@@ -218,7 +218,7 @@ def _ordered(e: Expr) -> Expr:
     return unit if not parts else parts[0] if len(parts) == 1 else (e[0], tuple(parts))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _order_key(e: Expr) -> tuple[str, str]:
     return _blind(e), repr(e)
 

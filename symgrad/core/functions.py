@@ -26,39 +26,6 @@ KINKS: dict[str, str | None] = {"relu": "step", "step": None, "abs": "sign", "si
 """name -> the function that is its slope (None: slope 0). step(0) = 0 and sign(0) = 0, so relu and abs have slope 0 at 0."""
 
 
-def _call(name: str) -> Callable[[Expr], Expr]:
-    def applied(e: Expr) -> Expr:
-        return _function(name)(e)
-    return applied
-
-
-_relu, _sigmoid = _call("relu"), _call("sigmoid")
-_selu_scale, _selu_alpha = sp.Rational("1.0507009873554804934193349852946"), sp.Rational("1.6732632423543772848170429916717")
-
-EQUATIONS: dict[str, Callable[[], Expr]] = {
-    "sigmoid": lambda: 1 / (1 + sp.exp(-z)),
-    "softplus": lambda: sp.log(1 + sp.exp(z)),
-    "log1p": lambda: sp.log(1 + z),
-    "expm1": lambda: sp.exp(z) - 1,
-    "silu": lambda: z * _sigmoid(z),
-    "gelu": lambda: z * (1 + sp.erf(z / sp.sqrt(2))) / 2,
-    "mish": lambda: z * sp.tanh(function_class("softplus")(z)),
-    "leaky_relu": lambda: _relu(z) + (z - _relu(z)) / 100,
-    "elu": lambda: _relu(z) + sp.exp(z - _relu(z)) - 1,
-    "selu": lambda: _selu_scale * (_relu(z) + _selu_alpha * (sp.exp(z - _relu(z)) - 1)),
-    "hardtanh": lambda: _relu(z + 1) - _relu(z - 1) - 1,
-}
-"""name -> its equation in z. With min(z, 0) = z - relu(z), the kinks of the last four are relu's."""
-
-
-FUNCTION_NAMES = frozenset({*NATIVE, *KINKS, *EQUATIONS, "sqrt"})
-"""Every function of numbers that has a value."""
-
-
-def _function(name: str) -> Callable[..., Expr]:
-    return function_class(name)
-
-
 def defined_equation(name: str) -> Expr:
     """The equation of a function of EQUATIONS in the symbol z."""
     return EQUATIONS[name]()
@@ -130,3 +97,31 @@ def _fit(target: Expr, basis: tuple[Expr, ...]) -> list[Expr] | None:
     weights = sp.Matrix(size, size, lambda r, c: columns[c][r]).LUsolve(sp.Matrix(goal[:size]))
     exact = all(sum(w * c[k] for w, c in zip(weights, columns, strict=True)) == goal[k] for k in range(len(goal)))
     return list(weights) if exact else None
+
+
+def _call(name: str) -> Callable[[Expr], Expr]:
+    def applied(e: Expr) -> Expr:
+        return function_class(name)(e)
+    return applied
+
+
+_relu, _sigmoid = _call("relu"), _call("sigmoid")
+_selu_scale, _selu_alpha = sp.Rational("1.0507009873554804934193349852946"), sp.Rational("1.6732632423543772848170429916717")
+
+EQUATIONS: dict[str, Callable[[], Expr]] = {
+    "sigmoid": lambda: 1 / (1 + sp.exp(-z)),
+    "softplus": lambda: sp.log(1 + sp.exp(z)),
+    "log1p": lambda: sp.log(1 + z),
+    "expm1": lambda: sp.exp(z) - 1,
+    "silu": lambda: z * _sigmoid(z),
+    "gelu": lambda: z * (1 + sp.erf(z / sp.sqrt(2))) / 2,
+    "mish": lambda: z * sp.tanh(function_class("softplus")(z)),
+    "leaky_relu": lambda: _relu(z) + (z - _relu(z)) / 100,
+    "elu": lambda: _relu(z) + sp.exp(z - _relu(z)) - 1,
+    "selu": lambda: _selu_scale * (_relu(z) + _selu_alpha * (sp.exp(z - _relu(z)) - 1)),
+    "hardtanh": lambda: _relu(z + 1) - _relu(z - 1) - 1,
+}
+"""name -> its equation in z. With min(z, 0) = z - relu(z), the kinks of the last four are relu's."""
+
+FUNCTION_NAMES = frozenset({*NATIVE, *KINKS, *EQUATIONS, "sqrt"})
+"""Every function of numbers that has a value."""

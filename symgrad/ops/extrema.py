@@ -25,7 +25,7 @@ def _flat(_: int) -> Derived | None:
 @functools.cache
 def _choice(name: str) -> Op:
     """`max` or `min` of a vector."""
-    where = structured_op(f"arg{name}", [("x",)], ("x",), _flat)  # type: ignore[arg-type]  # None: no derivative
+    where = structured_op(f"arg{name}", [("x",)], ("x",), _flat)
     chosen = make_op(f"{name}'1", (0, 1), ("i",), ("*", (("r", 0, ()), ("r", 1, ("i",)))))
     return structured_op(name, [("x",)], (), lambda _: Derived(chosen, ("C", (where, (0,)))))
 

@@ -14,7 +14,7 @@ def _flat(_: int) -> Derived | None:
     return None
 
 
-_ONEHOT = structured_op("onehot", [(), ("k",)], ("k",), _flat)  # type: ignore[arg-type]  # None: no derivative
+_ONEHOT = structured_op("onehot", [(), ("k",)], ("k",), _flat)
 
 
 def onehot(label: Node, classes: Size) -> Node:

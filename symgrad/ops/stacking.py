@@ -40,7 +40,7 @@ def _split_rule(operand: int) -> Derived | None:
 
 
 _MERGE = structured_op(MERGE, [("x", "y")], ("z",), _merge_rule)
-_SPLIT = structured_op(SPLIT, [("z",), ("x", "y")], ("x", "y"), _split_rule)  # type: ignore[arg-type]  # None: it gives sizes only
+_SPLIT = structured_op(SPLIT, [("z",), ("x", "y")], ("x", "y"), _split_rule)
 
 
 def merge(node: Node) -> Node:
