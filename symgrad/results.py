@@ -278,6 +278,7 @@ class Compiled:
     program: Program
     derivatives: Mapping[str, Derivative]
     single: bool
+    unread: frozenset[str] = frozenset()                   # variables of the graph that the program has no use for
 
     @property
     def source(self) -> str:
@@ -286,7 +287,7 @@ class Compiled:
 
     def __call__(self, /, **arrays: ArrayLike) -> Array | tuple[Array, dict[str, Array]]:
         """Raises InputError, MissingValueError as `Derivative.evaluate` does."""
-        answer = self.program(**arrays)
+        answer = self.program(**({k: a for k, a in arrays.items() if k not in self.unread} if self.unread else arrays))
         value, found = answer if isinstance(answer, tuple) else (None, answer)
         arranged = {k: self.derivatives[k].arranged(a) for k, a in found.items()}
         if self.single:
@@ -300,14 +301,15 @@ def compile_derivative(what: Derivation | Derivative, backend: str = "numpy", fu
     if backend != "numpy":
         raise InputError(f"the backend is 'numpy', not {backend!r}")
     graph = what.graph
-    names = {n: s for s, n in reversed(list(graph.names.items()))}
-    if isinstance(what, Derivation):
-        names = {**{n: s for s, n in reversed(list(what.backward.names.items()))}, **names}
+    named = [*graph.names.items(), *(what.backward.names.items() if isinstance(what, Derivation) else ())]
+    names = {n: s for s, n in reversed(named)}
     derivatives = dict(what.derivatives) if isinstance(what, Derivation) else {what.name: what}
-    program = compile_nodes(what.output if isinstance(what, Derivation) else None, {k: d.node for k, d in derivatives.items() if d.node is not None}, names,
-                            functions=function_values(functions), sizes=graph.sizes,
-                            zeros={k: d.output_shape + d.variable_shape for k, d in derivatives.items() if d.node is None})
-    return Compiled(program, derivatives, not isinstance(what, Derivation))
+    zero = {k: d for k, d in derivatives.items() if d.node is None}
+    program = compile_nodes(what.output if isinstance(what, Derivation) else None, {k: d.node for k, d in derivatives.items() if d.node is not None},
+                            names, functions=function_values(functions), sizes=graph.sizes,
+                            zeros={k: d.output_shape + d.variable_shape for k, d in zero.items()},
+                            also=topological([n for d in zero.values() for n in ((d.output, d.variable) if d.axes else (d.variable,))]))
+    return Compiled(program, derivatives, not isinstance(what, Derivation), frozenset(graph.variables()) - {*program.arguments})
 
 
 def source_of(what: Derivation | Derivative, backend: str = "numpy", functions: Given = None) -> str:

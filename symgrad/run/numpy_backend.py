@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -46,6 +46,7 @@ class Task:
     zeros: Mapping[str, Shape]
     sizes: Mapping[str, int]
     functions: Functions
+    leaves: tuple[Node, ...]
 
 
 class Program:
@@ -62,6 +63,11 @@ class Program:
         self._arrays = [n.name for n in leaves if n.rank]
         self._seen: set[Shapes] = set()
         self._quick = _quick_way(function, leaves, self._seen)
+
+    @property
+    def arguments(self) -> list[str]:
+        """The names of the arrays that the program takes."""
+        return list(self._local)
 
     def __call__(self, /, **arrays: ArrayLike) -> Answer:
         """The values at the arrays, by variable name.
@@ -97,7 +103,7 @@ class Program:
     def _step_by_step(self, arrays: Mapping[str, ArrayLike]) -> object:
         task = self._task
         outputs = [n for n in (task.value, *task.results.values()) if n is not None]
-        trace = execute(outputs, arrays, sizes=task.sizes, functions=task.functions)
+        trace = execute([*outputs, *task.leaves], arrays, sizes=task.sizes, functions=task.functions)
         results = {k: trace[n] if n is not None else np.zeros([size_number(s, trace.sizes) for s in task.zeros[k]])
                    for k, n in task.results.items()}
         return results if task.value is None else (trace[task.value], results)
@@ -123,25 +129,27 @@ def _quick_way(function: Callable[..., object], leaves: Mapping[Node, str], seen
 
 
 def compile_nodes(value: Node | None, results: Mapping[str, Node], names: Mapping[Node, str], *, functions: Functions | None = None,
-                  sizes: Mapping[str, int] | None = None, zeros: Mapping[str, Shape] | None = None) -> Program:
+                  sizes: Mapping[str, int] | None = None, zeros: Mapping[str, Shape] | None = None, also: Sequence[Node] = ()) -> Program:
     """The program that computes `value` (None: no value) and the results by name; `zeros` are results that are identically zero.
+
+    also: variables that the program takes although it reads nothing but their sizes.
 
     names: of nodes, for variables of the source; the result `W1` is called `d_W1` there, others t1, t2, ...
     functions: values of unknown functions, as `function_values` gives them. sizes: of size names that no array gives.
     Raises MissingValueError where a function or a size is missing.
     """
     with growing():
-        return _Source(value, dict(results), names, functions or {}, dict(sizes or {}), dict(zeros or {})).program()
+        return _Source(value, dict(results), names, functions or {}, dict(sizes or {}), dict(zeros or {}), also).program()
 
 
 class _Source:
     def __init__(self, value: Node | None, results: dict[str, Node], names: Mapping[Node, str], functions: Functions, sizes: dict[str, int],
-                 zeros: dict[str, Shape]) -> None:
+                 zeros: dict[str, Shape], also: Sequence[Node]) -> None:
         self.value, self.results, self.functions, self.sizes, self.zeros = value, results, functions, sizes, zeros
         answers = [settled(n) for n in ([value] if value is not None else []) + list(results.values())]
         self.answers = set(answers)
         order, _ = ordered(answers[:1] if value is not None else [], answers)
-        self.leaves = [n for n in order if isinstance(n.data, Variable) and n.data.value is None]
+        self.leaves = [n for n in dict.fromkeys([*order, *also]) if isinstance(n.data, Variable) and n.data.value is None]
         self.constants = [n for n in order if held_value(n) is not None]
         present = set(order)
         named: dict[Node, str] = {}
@@ -263,7 +271,7 @@ class _Source:
         exec(compile(source, "<symgrad program>", "exec"), self.space)
         function = self.space["f"]
         assert callable(function)
-        task = Task(self.value, {**self.results, **dict.fromkeys(self.zeros)}, self.zeros, self.sizes, self.functions)
+        task = Task(self.value, {**self.results, **dict.fromkeys(self.zeros)}, self.zeros, self.sizes, self.functions, tuple(self.leaves))
         return Program(source, function, {n: self.local[n] for n in self.leaves}, task)
 
     def constant_lines(self) -> list[str]:

@@ -78,7 +78,7 @@ def unknown_functions(nodes: list[Node]) -> dict[str, None]:
 
 def verify(claims: Mapping[str, Claim], graph: Graph, values: Mapping[str, ArrayLike] | None, seed: int, functions: Functions) -> Report:
     """Every claim against differences. Unknown functions without a value get three smooth stand-ins in turn; the worst counts."""
-    outputs = [n for c in claims.values() for n in (c.output, c.base[0] if c.base else c.output, c.node) if n is not None]
+    outputs = [n for c in claims.values() for n in (c.output, c.variable, *(c.base or ()), c.node) if n is not None]
     nodes = topological(outputs)
     missing = [f for f in unknown_functions(nodes) if f not in functions]
     worst: dict[str, float] = {}
