@@ -10,20 +10,26 @@ from symgrad.core.functions import EQUATIONS as FUNCTION_EQUATIONS
 from symgrad.core.functions import KINKS, NATIVE
 from symgrad.core.node import Node, apply, number_node, variable
 from symgrad.core.op import Op, make_op
-from symgrad.ops import recognise
+from symgrad.ops import operators, recognise
 from symgrad.ops.arithmetic import add, divide, filled, map_function, power, product, scaled, subtract, total
 from symgrad.ops.attention import attention
-from symgrad.ops.convolution import convolve, pool
+from symgrad.ops.choice import choose, larger, smaller
+from symgrad.ops.convolution import convolve, pool, windows
 from symgrad.ops.extrema import extremum
+from symgrad.ops.indexing import component, window
 from symgrad.ops.kernels import Array
 from symgrad.ops.linalg import STRUCTURED, matrix_function
 from symgrad.ops.loss import LOSSES, huber
 from symgrad.ops.normalization import groupnorm, rmsnorm, standardised
 from symgrad.ops.onehot import onehot
 from symgrad.ops.reduction import reduce
+from symgrad.ops.reversal import reversed_axis
 from symgrad.ops.rows import EQUATIONS, library_op
+from symgrad.ops.shaping import cumulative, joined, padded, repeated, reshaped, rolled, tiled, triangle
 from symgrad.ops.stacking import merge, split, stack
 from symgrad.ops.unknown import unknown
+
+OPERATORS = operators.__all__                             # imported so that nodes have operators, which masks use
 
 __all__ = ["FUNCTIONS", "ROWS", "Sample", "draw", "lifted", "samples"]
 
@@ -67,7 +73,7 @@ CONVOLUTIONS = ((1, 0, 1), (2, 1, 1), (1, 2, 2), (2, 1, 3), (3, 0, 1))
 """(stride, padding, dilation)."""
 
 LOSS_OPERANDS = {
-    "bce": ("unit", "probability"), "cross_entropy": ("real", "probability"), "kl": ("probability", "probability"),
+    "bce": ("probability", "probability"), "cross_entropy": ("real", "probability"), "kl": ("probability", "probability"),
 }
 """Losses whose target and prediction may not be any numbers."""
 
@@ -128,7 +134,8 @@ def draw(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 def samples() -> list[Sample]:
     """Every op of the library, by the tables that define them."""
-    return [*_functions(), *_rows(), *_structured(), *_products(), *_arithmetic(), *_arrays(), *_convolutions(), *_layers(), *_recognised()]
+    every = (_functions, _rows, _structured, _products, _arithmetic, _arrays, _convolutions, _layers, _recognised, _shapings)
+    return [s for some in every for s in some()]
 
 
 def _functions() -> Iterator[Sample]:
@@ -215,6 +222,7 @@ def _convolutions() -> Iterator[Sample]:
     for kind in ("max", "mean"):
         yield Sample(f"pool {kind}", lambda x, kind=kind: pool(kind, x, 1, 2, 2), ("cn",), ("real",), one)
         yield Sample(f"pool {kind} of planes", lambda x, kind=kind: pool(kind, x, 2, 3, 1), ("cnm",), ("real",), two)
+    yield Sample("every window", lambda x: windows(x, [1], [3]), ("cn",), ("real",), one, False)
     yield Sample("pool over windows that meet", lambda x: pool("mean", x, 1, 3, 1), ("n",), ("real",), one)
 
 
@@ -254,6 +262,33 @@ def _recognised() -> Iterator[Sample]:
     }
     for name, (shape, build) in forms.items():
         yield Sample(f"form: {name}", build, (shape,), ("real",))
+
+
+def _shapings() -> Iterator[Sample]:
+    """What reads entries elsewhere: affine indices, with numbers and with names for sizes."""
+    real = ("real", "real")
+    yield Sample("reverse rows", lambda x: reversed_axis(x, 0), ("nm",), ("real",), stacks=False)
+    yield Sample("flip", lambda x: reversed_axis(x, 1), ("nm",), ("real",), stacks=False)
+    yield Sample("reverse three", lambda x: reversed_axis(x, 0), ("3n",), ("real",), stacks=False)
+    for text, chosen in (("1:", slice(1, None)), ("::2", slice(None, None, 2)), ("3:0:-2", slice(3, 0, -2)), ("-2:", slice(-2, None))):
+        yield Sample(f"slice [{text}]", lambda x, c=chosen: window(x, 0, c), ("5n",), ("real",), stacks=False)
+    yield Sample("slice of a named size", lambda x: window(x, 0, slice(1, None, 2)), ("nm",), ("real",), stacks=False)
+    yield Sample("all but the last", lambda x: window(x, 0, slice(None, -1)), ("nm",), ("real",), (("n", 3),), False)
+    yield Sample("component", lambda x: component(x, 1, 1), ("n3",), ("real",), stacks=False)
+    yield Sample("the last component", lambda x: component(x, 1, -1), ("nm",), ("real",), stacks=False)
+    yield Sample("pad", lambda x: padded(x, [(1, 2), (0, 1)]), ("nm",), ("real",), stacks=False)
+    yield Sample("pad with ones", lambda x: padded(x, [(1, 0)], 1), ("3",), ("real",), stacks=False)
+    yield Sample("join", lambda x, y: joined([x, y], 0), ("2n", "3n"), real)
+    yield Sample("tile", lambda x: tiled(x, [2]), ("3",), ("real",), stacks=False)
+    yield Sample("repeat", lambda x: repeated(x, 2, 0), ("3",), ("real",), stacks=False)
+    yield Sample("roll", lambda x: rolled(x, 1, 0), ("4",), ("real",), stacks=False)
+    yield Sample("cumulative sum", lambda x: cumulative(x, 0), ("3n",), ("real",), stacks=False)
+    yield Sample("upper triangle", lambda x: triangle(x, 1, False), ("33",), ("real",), stacks=False)
+    yield Sample("reshape", lambda x: reshaped(x, [3, 4]), ("62",), ("real",), stacks=False)
+    yield Sample("choose", lambda x, y: choose(map_function("step", x), x, y), ("nm", "nm"), real)
+    yield Sample("select", lambda x, y: choose(map_function("step", x), map_function("exp", x), map_function("exp", y)), ("nm", "nm"), real)
+    yield Sample("larger", larger, ("nm", "nm"), real)
+    yield Sample("smaller", smaller, ("nm", "m"), real)
 
 
 def lifted(sample: Sample, leads: Sequence[str]) -> Sample:

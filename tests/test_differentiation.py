@@ -43,8 +43,8 @@ def derivatives(op: Op) -> Iterator[tuple[int, Derived]]:
 
 
 # ---------------------------------------------------------------------- closed under differentiation
-REARRANGEMENTS = {"merge", "split"}
-"""Structured ops that are each other's pullbacks."""
+REARRANGEMENTS = {"merge", "split", "flip"}
+"""Structured ops that are each other's pullbacks, or their own."""
 
 
 def is_equation(op: Op) -> bool:

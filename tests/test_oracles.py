@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from catalog import FUNCTIONS, ROWS, Sample, samples
+from catalog import CONVOLUTIONS, FUNCTIONS, ROWS, Sample, samples
 from witness import distance, value, weighted
 
 from symgrad.core.node import Node
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.oracle
 
 Oracle = Callable[..., object]
 SAMPLES = {s.name: s for s in samples()}
-TOLERANCE = 1e-11
+TOLERANCE = 1e-10                                          # PyTorch's binary cross-entropy adds 1e-12
 
 
 def torch_functions(torch: ModuleType) -> dict[str, Oracle]:
@@ -107,6 +107,69 @@ BOTH: dict[str, Oracle] = {
 """What is written alike in both."""
 
 
+def torch_arrays(torch: ModuleType) -> dict[str, Oracle]:
+    """Sample name -> PyTorch's, for convolutions, losses and normalisations: functions that jax.numpy has not."""
+    F = torch.nn.functional
+    def convolution(x: object, w: object, stride: int, padding: int, dilation: int, groups: int = 1) -> object:
+        return F.conv1d(x[None], w, None, stride, padding, dilation, groups)[0]  # type: ignore[index]  # a tensor
+    def attend(q: object, k: object, v: object, mask: object = None) -> object:
+        return F.scaled_dot_product_attention(q, k, v, mask)
+    def binary(f: Oracle) -> Oracle:
+        return lambda y, p: f(p, y)
+    def classes(f: Oracle) -> Oracle:
+        return lambda y, p: -(y * f(p)).sum(-1)
+    one_by_one: dict[str, Oracle] = {
+        "mse": lambda y, p: (p - y) ** 2, "mae": lambda y, p: (p - y).abs(), "hinge": lambda y, p: F.relu(1 - y * p),
+        "bce": binary(lambda p, y: F.binary_cross_entropy(p, y, reduction="none")),
+        "bce_logits": binary(lambda p, y: F.binary_cross_entropy_with_logits(p, y, reduction="none")),
+    }
+    by_class: dict[str, Oracle] = {
+        "cross_entropy": classes(torch.log), "cross_entropy_logits": lambda y, z: F.cross_entropy(z, y, reduction="none"),
+        "kl": lambda p, q: F.kl_div(q.log(), p, reduction="none").sum(-1),
+    }
+    def norm(h: object, g: object, b: object, eps: object, axes: list[int]) -> object:
+        """Layer and batch norm with eps as a tensor: PyTorch's own take a number only."""
+        d = h - h.mean(axes, keepdim=True)  # type: ignore[attr-defined, operator]  # a tensor
+        return d / torch.sqrt((d * d).mean(axes, keepdim=True) + eps) * g + b
+    return {
+        **{"conv1d stride {}, padding {}, dilation {}".format(*s): lambda x, w, s=s: convolution(x, w, *s) for s in CONVOLUTIONS},
+        "conv1d examples": lambda x, w: F.conv1d(x, w, None, 1, 1), "conv1d groups": lambda x, w: convolution(x, w, 1, 1, 1, 2),
+        "conv2d": lambda x, w: F.conv2d(x[None], w, None, 2, 1)[0],
+        "pool max": lambda x: F.max_pool1d(x[None], 2, 2)[0], "pool mean": lambda x: F.avg_pool1d(x[None], 2, 2)[0],
+        "pool max of planes": lambda x: F.max_pool2d(x[None], 3, 1)[0], "pool mean of planes": lambda x: F.avg_pool2d(x[None], 3, 1)[0],
+        "pool over windows that meet": lambda x: F.avg_pool1d(x[None, None], 3, 1)[0, 0],
+        **{name: lambda y, p, f=f: f(y, p).mean() for name, f in one_by_one.items()},
+        **{f"{name} of each example": lambda y, p, f=f: f(y, p).mean(-1) for name, f in one_by_one.items()},
+        **{name: lambda y, p, f=f: f(y, p).mean() for name, f in by_class.items()},
+        **{f"{name} of each example": f for name, f in by_class.items()},
+        "layernorm": lambda h, g, b, e: norm(h, g, b, e, [1]), "batchnorm": lambda h, g, b, e: norm(h, g, b, e, [0]),
+        "instancenorm": lambda h, g, b, e: norm(h, g[:, None], b[:, None], e, [2]),
+        "rmsnorm": lambda h, g, e: h / torch.sqrt((h * h).mean(-1, keepdim=True) + e) * g,
+        "attention": attend, "attention heads": attend,
+    }
+
+
+def extrema(library: str, module: ModuleType) -> dict[str, Oracle]:
+    """Maximum, minimum and product over the axes of each sample."""
+    def over(name: str, axes: list[int]) -> Oracle:
+        if library == "jax":
+            return lambda x: getattr(module.numpy, name)(x, axis=tuple(axes))
+        if name == "prod":
+            return lambda x: _torch_product(x, axes)
+        return lambda x: getattr(torch_flat(x, axes), name)(-1).values  # type: ignore[attr-defined]  # a tensor
+    return {name + where: over(name, axes) for name in ("max", "min", "prod") for where, axes in ROW_AXES.items()}
+
+
+def torch_flat(x: object, axes: list[int]) -> object:
+    """The axes as one last axis."""
+    kept = [a for a in range(x.ndim) if a not in axes]  # type: ignore[attr-defined]  # a tensor
+    return x.permute(*kept, *axes).reshape(*[x.shape[a] for a in kept], -1)  # type: ignore[attr-defined]  # a tensor
+
+
+def _torch_product(x: object, axes: list[int]) -> object:
+    return torch_flat(x, axes).prod(-1)  # type: ignore[attr-defined]  # a tensor
+
+
 def table(library: str) -> dict[str, Oracle]:
     """Sample name -> the library's function of the sample's operands. Skips where the library is not installed."""
     module = pytest.importorskip(library)
@@ -129,20 +192,38 @@ def table(library: str) -> dict[str, Oracle]:
         if kind == "logdet":
             found[sample] = lambda x: linalg.slogdet(x)[1]
     found |= {name: lambda *v, text=text: einsum(text, *v) for name, text in PRODUCTS.items()}
+    found |= extrema(library, module) | (torch_arrays(module) if library == "torch" else {})
+    stack = (lambda steps: module.stack(steps, -1)) if library == "torch" else (lambda steps: module.numpy.stack(steps, -1))
+    found |= {"stack": lambda x, y: stack([x, y, x]), "merge": lambda x: x.reshape(-1), "split": lambda x: x.reshape(*x.shape[::-1])}
+    found["merge behind an axis"] = lambda x: x.reshape(len(x), -1)
+    found["split behind an axis"] = lambda x: x.reshape(len(x), x.shape[2], x.shape[1])
+    flip = (lambda x, a: x.flip(a)) if library == "torch" else (lambda x, a: module.numpy.flip(x, a))
+    found |= {"reverse rows": lambda x: flip(x, 0), "flip": lambda x: flip(x, 1), "reverse three": lambda x: flip(x, 0)}
     found["diag"] = lambda x: x[:, None] * diag(len(x))
     found["rows on a diagonal"] = lambda x: x[:, :, None] * diag(x.shape[1])
     found["diag of a product"] = lambda x, y: (x * y)[:, :, None] * diag(y.shape[1])
     return found
 
 
-ABSENT = {"step": WITHOUT_FUNCTION["step"], "adj": "neither has the adjugate of a matrix; det's second derivative shows it"}
-"""Op name (the first word of a sample's) -> why no library is asked."""
+ABSENT = {
+    "step": WITHOUT_FUNCTION["step"], "adj": "neither has the adjugate of a matrix; det's second derivative shows it",
+    "onehot": "a mask that nothing is derived by; its product is `times`", "unknown": "a function without a value",
+    "form:": "the op that the form becomes is compared under its own name", "huber": "PyTorch takes the bound as a number only",
+    "groupnorm": "standardise between two rearrangements, each compared by itself",
+    **dict.fromkeys(
+        "slice all component the every pad join tile repeat roll cumulative upper reshape choose select larger smaller".split(),
+        "entries of an array in other places: compared with differences, nothing is calculated"),
+}
+"""The first word of a sample's name -> why no library is asked."""
+ABSENT_IN_JAX = dict.fromkeys(
+    ("conv1d conv2d pool mse mae hinge bce bce_logits cross_entropy cross_entropy_logits kl layernorm batchnorm instancenorm rmsnorm "
+     "attention").split(), "jax.numpy has no such layer")
 
 
 @pytest.mark.parametrize("library", ["torch", "jax"])
 def test_what_has_no_counterpart_is_listed(library: str) -> None:
     missing = {name.split(" ")[0] for name in SAMPLES.keys() - table(library).keys()}
-    assert missing == set(ABSENT)
+    assert missing == set(ABSENT) | (set(ABSENT_IN_JAX) if library == "jax" else set())
     assert all(ABSENT.values()) and set(WITHOUT_ROW) <= set(ROWS) and set(WITHOUT_FUNCTION) <= set(FUNCTIONS)
 
 
@@ -174,7 +255,7 @@ def prepared(name: str) -> tuple[Sample, dict[str, Array], Array, Array, list[Ar
 def test_torch_agrees(name: str) -> None:
     oracle = table("torch").get(name)
     if oracle is None:
-        pytest.skip(ABSENT[name.split(" ")[0]])
+        pytest.skip({**ABSENT, **ABSENT_IN_JAX}[name.split(" ")[0]])
     torch = pytest.importorskip("torch")
     sample, values, weight, numbers, first, second = prepared(name)
     operands = [torch.tensor(values[f"x{k}"], dtype=torch.float64, requires_grad=True) for k in range(len(sample.shapes))]
@@ -201,7 +282,7 @@ def _torch_gradients(torch: ModuleType, scalar: object, operands: list[object]) 
 def test_jax_agrees(name: str) -> None:
     oracle = table("jax").get(name)
     if oracle is None:
-        pytest.skip(ABSENT[name.split(" ")[0]])
+        pytest.skip({**ABSENT, **ABSENT_IN_JAX}[name.split(" ")[0]])
     jax = pytest.importorskip("jax")
     sample, values, weight, numbers, first, second = prepared(name)
     operands = [jax.numpy.asarray(values[f"x{k}"]) for k in range(len(sample.shapes))]
