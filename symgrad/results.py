@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+import symgrad.network  # noqa: F401  # gives Graph.parse its parser
 from symgrad.core.graph import Graph, as_graph, check_unique
 from symgrad.core.node import Node, Variable, topological, variable
 from symgrad.core.shape import Shape, shape_text, size_number
@@ -17,6 +18,7 @@ from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
 from symgrad.run.executor import Trace, check_names, execute
 from symgrad.run.functions import ByOrder, Given, One, function_values, split_functions, stand_in
+from symgrad.run.gate import gated
 from symgrad.run.numpy_backend import Program, compile_nodes
 from symgrad.run.verify import Claim, Report, unknown_functions, verify
 from symgrad.views.view import View, Viewer
@@ -73,13 +75,17 @@ class Derivative:
 
     @functools.cached_property
     def matrix(self) -> View:
-        """The closed matrix form; the index form, saying so, where there is none."""
-        return self.viewer.matrix()
+        """The closed matrix form; the index form, saying so, where there is none. Checked before it is handed out (`sg.ungated`)."""
+        return self._gated(self.viewer.matrix())
 
     @functools.cached_property
     def index(self) -> View:
-        """The component form `D[...] = ...`."""
-        return self.viewer.index()
+        """The component form `D[...] = ...`, checked likewise."""
+        return self._gated(self.viewer.index())
+
+    def _gated(self, view: View) -> View:
+        gated(view.form, self.viewer.node, self.graph)
+        return view
 
     @functools.cached_property
     def chain(self) -> View:
