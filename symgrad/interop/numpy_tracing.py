@@ -18,6 +18,7 @@ from symgrad.core.node import Node, Variable, growing, held_value, operators, to
 from symgrad.core.shape import Size
 from symgrad.errors import InputError, ShapeError, SymgradError, TraceError
 from symgrad.interop import numpy_protocols  # noqa: F401  # gives nodes NumPy's functions
+from symgrad.network import build  # noqa: F401  # gives graphs their parser
 from symgrad.notation.words import RESERVED
 from symgrad.ops.choice import compared
 from symgrad.ops.constants import Names, as_node, naming

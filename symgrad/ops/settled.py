@@ -13,6 +13,7 @@ from symgrad.core.op import make_op
 from symgrad.ops import recognise
 from symgrad.ops.arithmetic import map_function, scaled
 from symgrad.ops.broadcasting import expand
+from symgrad.ops.filters import convolution_of
 from symgrad.ops.reduction import reduce
 
 __all__ = ["settle"]
@@ -21,8 +22,9 @@ __all__ = ["settle"]
 def settle(outputs: Iterable[Node], keep: Collection[Node]) -> dict[Node, Node]:
     """What every node below the outputs becomes. `keep` are the nodes that have names."""
     with growing():
-        run = _Settling(set(keep))
-        for node in topological(outputs):
+        order = topological(outputs)
+        run = _Settling(set(keep), _partial_sums(order))
+        for node in order:
             run.add(node)
         return run.new
 
@@ -30,12 +32,16 @@ def settle(outputs: Iterable[Node], keep: Collection[Node]) -> dict[Node, Node]:
 @dataclass
 class _Settling:
     keep: set[Node]
+    partial: set[Node]
     new: dict[Node, Node] = field(default_factory=dict)
     kept: set[Node] = field(default_factory=set)               # the new nodes that have names
 
     def add(self, node: Node) -> None:
         operands = tuple(self.new[o] for o in node.operands[:node.op.arity])
         found = node if not operands else self.simpler(_again(node, operands))
+        if found.op.name == "add" and (node not in self.partial or node in self.keep):
+            whole = convolution_of(found, self.kept)
+            found = found if whole is None else whole
         self.new[node] = found
         if node in self.keep:
             self.kept.add(found)
@@ -88,6 +94,15 @@ class _Settling:
         rule = _RULES.get(node.op.name)
         found = rule(node, self.kept) if rule is not None else None
         return node if found is None else found
+
+
+def _partial_sums(order: Iterable[Node]) -> set[Node]:
+    """The sums that nothing but another sum reads."""
+    readers: dict[Node, list[Node]] = {}
+    for n in order:
+        for o in n.operands:
+            readers.setdefault(o, []).append(n)
+    return {n for n, by in readers.items() if n.op.name == "add" and len(by) == 1 and by[0].op.name == "add"}
 
 
 def is_expansion(node: Node) -> bool:
