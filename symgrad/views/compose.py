@@ -92,7 +92,7 @@ def key(e: eq.Expr, env: Mapping[object, int] | None = None) -> tuple[Any, ...]:
     return (tag, e[1] if tag == "f" else len(e[1])) + tuple(key(a, env) for a in eq.children(e))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _tags(e: eq.Expr) -> frozenset[str]:
     return frozenset({e[0]}.union(*map(_tags, eq.children(e))))
 

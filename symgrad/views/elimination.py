@@ -19,6 +19,9 @@ __all__ = ["Eliminator", "Pieces"]
 WORDS = frozenset(("det", "logdet", "pinv", "max", "min"))
 """Structured ops that the notation has a word for."""
 
+PI = Fraction("3.141592653589793")
+"""The notation has no word for it."""
+
 Pieces = tuple[Fraction, list[tuple[Term, Any]], list[tuple[Term, tuple[Idx, ...]]], list[tuple[Idx, Idx]]]
 """coefficient, scalar powers, matrix terms with their indices, deltas: one summand of an index formula."""
 
@@ -217,7 +220,7 @@ class Eliminator(Composer):
         if tag == "s":
             return mx.size_leaf(e[1])
         if tag == "k":
-            raise NoMatrixForm("an irrational constant")
+            return mx.number(PI)
         if tag == "+":
             return self.added(self.products(e), F)
         return self._sum(e, F)

@@ -38,36 +38,29 @@ def shortened(m: Term) -> Term:
 
 
 def _shortened(m: Term) -> Term:
-    cost = operations(m)
-    while m.kind == "add":
-        best, least = m, cost
-        for other in _others(m):
-            if (c := operations(other)) < least:
-                best, least = other, c
-        if best is m:
-            break
-        m, cost = best, least
-    return min((m, *_turned(m)), key=operations)
+    while m.kind == "add" and (other := _factored(m)) is not None:
+        m = other
+    for change in (_one_diagonal, _multiplied, _turned):
+        if m.kind == "add" and (other := change(m)) is not None and operations(other) < operations(m):
+            m = shortened(other)
+    return m
 
 
-def _others(m: Term) -> Iterator[Term]:
-    """Other ways of writing a sum."""
-    yield from _factored(m)
-    yield from _one_diagonal(m)
+def _multiplied(m: Term) -> Term | None:
+    """The sum multiplied out where sigmoids of opposite arguments meet in it."""
     other = one_sigmoid(m)
-    if other is not m:
-        yield multiplied(other)
+    return multiplied(other) if other is not m else None
 
 
-def _turned(m: Term) -> Iterator[Term]:
+def _turned(m: Term) -> Term | None:
     """The transpose of the sum of the transposes."""
-    if m.kind == "add" and mx.NONE not in m.shape and sum(p.kind == "t" or text(p).count("'") > 0 for p in m.args) > len(m.args) // 2:
-        inner = mx.add([mx.transpose(p) for p in m.args], m.shape[::-1])
-        if inner.kind == "add":
-            yield Term("t", (shortened(inner),), m.shape)
+    if mx.NONE in m.shape or sum("'" in text(p) for p in m.args) * 2 <= len(m.args):
+        return None
+    inner = mx.add([mx.transpose(p) for p in m.args], m.shape[::-1])
+    return Term("t", (shortened(inner),), m.shape) if inner.kind == "add" else None
 
 
-def _one_diagonal(m: Term) -> Iterator[Term]:
+def _one_diagonal(m: Term) -> Term | None:
     """Diagonal matrices added as vectors."""
     vectors: list[Term] = []
     rest: list[Term] = []
@@ -77,12 +70,11 @@ def _one_diagonal(m: Term) -> Iterator[Term]:
             vectors.append(mx.term(coefficient, scalars, body.args[0]))
         else:
             rest.append(p)
-    if len(vectors) > 1:
-        yield mx.add([*rest, mx.diag(shortened(mx.add(vectors, vectors[0].shape)))], m.shape)
+    return mx.add([*rest, mx.diag(shortened(mx.add(vectors, vectors[0].shape)))], m.shape) if len(vectors) > 1 else None
 
 
-def _factored(m: Term) -> Iterator[Term]:
-    """Every way of taking one factor out of all summands that have it."""
+def _factored(m: Term) -> Term | None:
+    """The sum with one factor taken out of all summands that have it: the one that saves most; None where none does."""
     groups: dict[tuple[str, Term], list[tuple[int, Term]]] = {}
     rebuild: dict[tuple[str, Term], Rebuild] = {}
     for n, part in enumerate(m.args):
@@ -91,12 +83,20 @@ def _factored(m: Term) -> Iterator[Term]:
             if not members or members[-1][0] != n:
                 members.append((n, rest))
                 rebuild[side, factor] = put
+    best, saved = None, (0, 0)
     for where, members in groups.items():
         if len(members) < 2:
             continue
-        taken = {n for n, _ in members}
-        inner = shortened(mx.add([rest for _, rest in members], members[0][1].shape))
-        yield mx.add([p for n, p in enumerate(m.args) if n not in taken] + [rebuild[where](inner)], m.shape)
+        inner = mx.add([rest for _, rest in members], members[0][1].shape)
+        before = operations(Term("add", tuple(m.args[n] for n, _ in members), m.shape))
+        after = operations(rebuild[where](inner))
+        if (gain := (before[0] - after[0], before[1] - after[1])) > saved:
+            best, saved = (where, members, inner), gain
+    if best is None:
+        return None
+    where, members, inner = best
+    taken = {n for n, _ in members}
+    return mx.add([p for n, p in enumerate(m.args) if n not in taken] + [rebuild[where](shortened(inner))], m.shape)
 
 
 def _strips(part: Term) -> Iterator[tuple[str, Term, Term, Rebuild]]:

@@ -92,7 +92,7 @@ class _Printer:
         sums = [self.bound_sum(*g) for g in groups if g[1]]
         sums = [t for sum_ in sums for t in sum_]
         text = self.plain(abs(coefficient), free + sizes, sums)
-        if coefficient == -1 and not sums and not sizes and len(free) == 1 and free[0][0][0] != "d" and not _is_tight(text):
+        if coefficient == -1 and not sums and not sizes and len(free) == 1 and free[0][0][0] != "d" and not _is_tight(text, "+-*/ "):
             text = f"({text})"
         return "-" + text if coefficient < 0 else text
 
@@ -127,7 +127,7 @@ class _Printer:
         if exponent == 1:
             return self.factor(e)
         outside, self.inside = self.inside, True
-        base = self.factor(e)
+        base = self.base(e)
         self.inside = outside
         if exponent == Fraction(1, 2):
             return f"sqrt({self.text(e)})"
@@ -136,7 +136,12 @@ class _Printer:
 
     # ------------------------------------------------------------------ factors
     def factor(self, e: eq.Expr) -> str:
-        """A factor, in brackets where it needs them."""
+        """A factor of a product, in brackets where it needs them."""
+        text = self.text(e)
+        return text if _is_tight(text, "+-*/ ") else f"({text})"
+
+    def base(self, e: eq.Expr) -> str:
+        """The base of a power, in brackets where it needs them."""
         text = self.text(e)
         return text if _is_tight(text) else f"({text})"
 
@@ -174,7 +179,7 @@ class _Printer:
                 if len(products) == 1 and products[0][2] and products[0][2][0][0] != e:
                     return self.sum(products)
                 return self.power(e[1], exponent)
-            return f"{self.factor(e[1])}^{self.factor(e[2])}"
+            return f"{self.base(e[1])}^{self.base(e[2])}"
         return self.sum(self.composer.products(e))
 
     def softmax(self, e: eq.Expr) -> str | None:
@@ -217,8 +222,8 @@ class _Printer:
         return tight(fixed.matrix(("r", node, (*lead, *inner)), inner)) + (f"[{','.join(self.letters.show(i) for i in rest)}]" if rest else "")
 
 
-def _is_tight(text: str) -> bool:
-    """Whether a text is one operand: a name or call with its brackets, or a number."""
+def _is_tight(text: str, loose: str = "+-*/^ ") -> bool:
+    """Whether a text is one operand: a name or call with its brackets, or a number; none of `loose` stands outside brackets."""
     depth, opened = 0, False
     for n, c in enumerate(text):
         if c in "([":
@@ -227,7 +232,7 @@ def _is_tight(text: str) -> bool:
             depth, opened = depth + 1, True
         elif c in ")]":
             depth -= 1
-        elif depth == 0 and c in "+-*/^ ":
+        elif depth == 0 and c in loose:
             return False
     return True
 
@@ -274,6 +279,8 @@ def _ranged(body: str, letters: Letters, F: Sequence[Idx]) -> str:
     missing = [i for i in F if letters[i] not in seen]
     if not missing:
         return body
+    if body == "0":
+        return f"zeros({','.join(size_text(i.size) for i in F)})[{','.join(names)}]"
     ones = "*".join(f"ones({size_text(i.size)})[{letters[i]}]" for i in missing)
     return ones if body == "1" else f"{body}*{ones}" if " " not in body else f"({body})*{ones}"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from symgrad.core import equation as eq
 from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node, topological
-from symgrad.views.compose import NoMatrixForm
+from symgrad.views.compose import NoMatrixForm, is_call
 from symgrad.views.elimination import Eliminator
 from symgrad.views.index import component_text, formula_text
 from symgrad.views.terms import transpose
@@ -93,7 +93,12 @@ def index_form(target: Node, names: Mapping[Node, str], ranges: Mapping[str, obj
 
 
 def _component(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str, backward: set[Node]) -> str:
-    """The shorter of the two index forms; the one without matrix products where both fit in a line."""
+    """The shorter of the two index forms; the one without matrix products where both fit in a line. What is a call has no better form."""
+    if left != "D" and node.rank <= 2 and (is_call(node) or node.op.body is None):
+        try:
+            return f"{left} = {text(Eliminator(names, backward).of(node))}"
+        except NoMatrixForm:
+            pass
     plain = component_text(node, names, ranges, left)
     if node.rank <= 2 and len(plain) <= 120:
         return plain

@@ -64,6 +64,8 @@ def mul(*factors: Term) -> Term:
     flat = known
     if len(flat) == 1:
         body = flat[0]
+    elif (entries := _of_diagonals(flat)) is not None:
+        body = trace(entries)
     else:
         body = Term("mul", tuple(flat), shape)
         if body.shape == SCALAR:                           # a'*M*b = b'*M'*a: the form with fewer transposes
@@ -112,6 +114,13 @@ def _known_row_sums(flat: list[Term]) -> list[Term] | None:
         if facts & {"simplex", "onehot"}:
             return [*flat[:n], ones((a.shape[0], b.shape[1])), *flat[n + 2:]]
     return flat
+
+
+def _of_diagonals(flat: Sequence[Term]) -> Term | None:
+    """M .* N where the product is diag(M)'*diag(N), which is the trace of that."""
+    if len(flat) != 2 or flat[0].kind != "t" or any(x.kind != "call" or x.args[0] != "diag" for x in (flat[0].args[0], flat[1])):
+        return None
+    return elementwise([(flat[0].args[0].args[1], 1), (flat[1].args[1], 1)])
 
 
 def _no_sum(m: Term) -> bool:

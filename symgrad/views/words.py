@@ -37,7 +37,7 @@ def _softmax_of(a: Term) -> Term | None:
 def is_invertible(a: Term) -> bool:
     """Whether a square matrix is invertible by what was declared of its leaves."""
     if a.kind in ("t", "mpow"):
-        return is_invertible(a.args[0])
+        return a.kind == "mpow" and a.args[1] < 0 or is_invertible(a.args[0])
     if a.kind == "mul":
         return all(is_invertible(x) for x in a.args)
     return bool(facts_of(a) & {"invertible", "spd", "orthogonal"})
