@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FUNCTIONS", "Generated", "numeric_gradient", "random_network"]
+__all__ = ["DIFFERENCE", "Generated", "numeric_gradient", "random_network"]
 
 Array = NDArray[np.float64]
 Values = dict[str, Array]
@@ -36,15 +36,11 @@ ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
 LOSSES = ("squared", "mean squared", "unknown", "unknown", "bce", "norm", "labels", "one-hot", "power")
 
 
-def _difference(order: tuple[int, ...]) -> Callable[..., Array]:
-    """log cosh (y - p) and its derivatives by p."""
-    table: dict[tuple[int, ...], Callable[..., Array]] = {
-        (): lambda y, p: np.log(np.cosh(y - p)), (2,): lambda y, p: -np.tanh(y - p), (2, 2): lambda y, p: 1 - np.tanh(y - p) ** 2}
-    return table[order]
-
-
-FUNCTIONS: Mapping[str, str | Callable[..., Callable[..., Array]]] = {"tanh": "tanh", "loss": _difference}
-"""Values of the unknown functions of generated networks: of their activation and of their loss."""
+DIFFERENCE: Mapping[tuple[int, ...], Callable[..., Array]] = {
+    (): lambda y, p: np.log(np.cosh(y - p)), (2,): lambda y, p: -np.tanh(y - p), (2, 2): lambda y, p: 1 - np.tanh(y - p) ** 2,
+}
+"""log cosh (y - p) and its derivatives by p: the value of an unknown loss."""
+Function = str | Mapping[tuple[int, ...], Callable[..., Array]]
 
 
 @dataclass
@@ -55,7 +51,7 @@ class Generated:
     params: list[str]
     defined: list[str]
     values: Values
-    functions: dict[str, str | Callable[..., Callable[..., Array]]]
+    functions: dict[str, Function]
     steps: list[Callable[[Values], None]] = field(repr=False)
     output: str
 
@@ -92,7 +88,7 @@ class _Builder:
         self.params: list[str] = []
         self.defined: list[str] = []
         self.steps: list[Callable[[Values], None]] = []
-        self.functions: dict[str, str | Callable[..., Callable[..., Array]]] = {}
+        self.functions: dict[str, Function] = {}
 
     def fresh(self) -> str:
         return self.names.pop()
@@ -184,7 +180,7 @@ class _Builder:
         if kind == "unknown":
             name = self.fresh()
             self.lines.append(f"function {name}({'a1, b1'})")
-            self.functions[name] = _difference
+            self.functions[name] = DIFFERENCE
             self.define(f"{over}({name}({y}{at}, {yhat}{at}))", lambda env: np.sum(np.log(np.cosh(env[y] - env[yhat]))))
         elif kind == "bce":
             self.values[y] = (self.values[y] > 0) * 1.0

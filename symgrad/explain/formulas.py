@@ -35,6 +35,16 @@ def terms_of(text: str) -> list[str]:
     return [*found, text[start:]]
 
 
+def sides(text: str) -> tuple[str, str]:
+    """The left and right sides of a definition; no left side for a bare expression."""
+    depth = 0
+    for k, c in enumerate(text):
+        depth += (c in "([") - (c in ")]")
+        if c == "=" and not depth:
+            return text[:k].strip(), text[k + 1:].strip()
+    return "", text
+
+
 class Typesetter:
     """Turns notation text into formulas, with the graph's own way of printing names."""
 
@@ -70,9 +80,5 @@ class Typesetter:
 
     def statement(self, notation: str, reason: Sequence[Inline] = (), *, highlight: bool = False, left: str = "") -> Line:
         """A definition line or a bare expression; `left` replaces the left side."""
-        head, equal, right = notation.partition(" = ")
-        if not equal:
-            head, right = left, notation
-        elif left:
-            head = left
-        return self.line(head, right, reason, highlight=highlight)
+        head, right = sides(notation)
+        return self.line(left or head, right, reason, highlight=highlight)
