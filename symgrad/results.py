@@ -14,6 +14,7 @@ from symgrad.core.node import Node, Variable, topological, variable
 from symgrad.core.shape import Shape, shape_text, size_number
 from symgrad.derive.forward import forward
 from symgrad.derive.reverse import Reverse, Step, reverse
+from symgrad.derive.structure import structure_of, within_structure
 from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
 from symgrad.run.executor import Trace, check_names, execute
@@ -48,6 +49,7 @@ class Derivative:
     reason: str = ""
     sweep: Reverse | None = field(default=None, repr=False)
     base: tuple[Node, Node] | None = None                  # of a Hessian: the value, and the variable of the first derivative
+    structure: str = ""                                    # the derivative is within it: "symmetric", "diagonal", "lower", "upper"
 
     # ------------------------------------------------------------------ views
     @property
@@ -90,12 +92,19 @@ class Derivative:
     @functools.cached_property
     def chain(self) -> View:
         """The chain rule as a product of `jac(a, b)`: axes of the output (a leading 1 for a scalar), then axes of the variable."""
-        return self.viewer.chain()
+        return self._of_all_entries(self.viewer.chain())
 
     @functools.cached_property
     def jacobian(self) -> View:
         """The chain with each factor in closed form."""
-        return self.viewer.factors()
+        return self._of_all_entries(self.viewer.factors())
+
+    def _of_all_entries(self, view: View) -> View:
+        """A chain is by all entries; where the result is within a structure, it says so."""
+        if not self.structure:
+            return view
+        note = f"by all entries of {self.name} as if they were free; the result is then taken within the {self.structure} structure"
+        return replace(view, form=replace(view.form, note="; ".join(x for x in (view.form.note, note) if x)))
 
     def code(self, backend: str = "numpy") -> str:
         """The source of a program that computes this derivative."""
@@ -119,7 +128,8 @@ class Derivative:
         nodes = [self.output, self.variable if self.node is None else self.node]
         leaves = {n.name for n in topological(nodes) if isinstance(n.data, Variable)}
         check_names(everything, leaves | set(self.graph.variables()))
-        trace = execute(nodes if self.node is None else [self.node], everything, sizes={**self.graph.sizes, **(sizes or {})}, functions=function_values(functions))
+        trace = execute(nodes if self.node is None else [self.node], everything, sizes={**self.graph.sizes, **(sizes or {})},
+                        functions=function_values(functions))
         if self.node is None:
             return zeros(self.shape, trace)
         return self.arranged(trace[self.node])
@@ -134,7 +144,7 @@ class Derivative:
     def verify(self, values: Mapping[str, ArrayLike] | None = None, seed: int = 0, functions: Given = None) -> Report:
         """This derivative against an independent numeric derivative; at seeded random values and unequal sizes where none are given."""
         values, functions = with_functions(values, functions) if values is not None else (None, functions)
-        claim = Claim(self.output, self.variable, self.node, self.base)
+        claim = Claim(self.output, self.variable, self.node, self.base, self.structure)
         return verify({self.name: claim}, self.graph, values, seed, function_values(functions))
 
 
@@ -194,7 +204,7 @@ class Derivation:
     def verify(self, values: Mapping[str, ArrayLike] | None = None, seed: int = 0, functions: Given = None) -> Report:
         """Every derivative against an independent numeric derivative of the forward program."""
         values, functions = with_functions(values, functions) if values is not None else (None, functions)
-        claims = {k: Claim(d.output, d.variable, d.node, d.base) for k, d in self.derivatives.items()}
+        claims = {k: Claim(d.output, d.variable, d.node, d.base, d.structure) for k, d in self.derivatives.items()}
         return verify(claims, self.graph, values, seed, function_values(functions))
 
     def __str__(self) -> str:
@@ -202,11 +212,13 @@ class Derivation:
 
 
 # ---------------------------------------------------------------------- verbs
-def differentiate(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, layout: Layout = None) -> Derivation:
+def differentiate(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, layout: Layout = None, *, structured: bool = True) -> Derivation:
     """The derivative of one value by one or many: gradients of a scalar, Jacobians of anything else.
 
     wrt: names or nodes; None: every parameter (every variable where no parameter is declared). of: None is the output.
-    layout: None | "numerator" | "denominator" transposes what is shown. Raises InputError for unknown names.
+    layout: None | "numerator" | "denominator" transposes what is shown. structured: the derivative by a matrix declared symmetric, diagonal,
+    lower or upper is within that structure (symmetric: G + G' - diag(diag(G)), each pair of entries being one free entry; see
+    `derive.structure`); False: by all entries as if they were free. Raises InputError for unknown names.
     """
     graph = as_graph(net)
     output = graph.output if of is None else graph.resolve(of)
@@ -215,9 +227,12 @@ def differentiate(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = No
     sweep = reverse(output, list(targets.values()))
     shown = name_of(graph, output, of)
     kind = "jacobian" if output.rank else "gradient"
-    found = {name: Derivative(graph, name, shown, output, node, sweep.results[node], kind, checked(layout), output.rank,
-                              "" if sweep.results[node] is not None else reason_for_zero(output, node), sweep)
-             for name, node in targets.items()}
+    found = {}
+    for name, node in targets.items():
+        result, structure = sweep.results[node], structure_of(node) if structured else ""
+        result = within_structure(result, node) if result is not None and structure else result
+        found[name] = Derivative(graph, name, shown, output, node, result, kind, checked(layout), output.rank,
+                                 "" if result is not None else reason_for_zero(output, node), sweep, structure=structure)
     return Derivation(graph, output, shown, found, sweep)
 
 

@@ -13,15 +13,15 @@ from symgrad.ops.arithmetic import add, filled, product
 
 __all__ = ["STRUCTURES", "structure_of", "within_structure"]
 
-STRUCTURES = {"diagonal": "diagonal", "lower": "lower", "upper": "upper", "symmetric": "symmetric", "psd": "symmetric", "spd": "symmetric"}
-"""Declared fact -> structure, the narrowest first."""
+STRUCTURES = ("diagonal", "lower", "upper", "symmetric")
+"""Declared facts that say which entries are free, the narrowest first; spd, psd and the like say where a matrix lies, not how it moves."""
 
 
 def structure_of(variable: Node) -> str:
     """"symmetric", "diagonal", "lower" or "upper"; an empty string for a variable without a structure."""
     if variable.rank != 2 or variable.shape[0] != variable.shape[1]:
         return ""
-    return next((s for fact, s in STRUCTURES.items() if fact in variable.facts), "")
+    return next((s for s in STRUCTURES if s in variable.facts), "")
 
 
 def within_structure(gradient: Node, variable: Node) -> Node:

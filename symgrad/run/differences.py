@@ -7,11 +7,17 @@ import numpy as np
 
 from symgrad.ops.kernels import Array
 
-__all__ = ["numeric_derivative"]
+__all__ = ["MOVES", "numeric_derivative"]
 
 
-def numeric_derivative(function: Callable[[Array], Array], x: Array, step: float = 2e-3) -> Array:
-    """d function / d x at x, axes of the function's value first.
+MOVES: dict[str, Callable[[Array], Array]] = {
+    "": lambda e: e, "symmetric": lambda e: e + e.T - np.diag(np.diag(e)), "diagonal": lambda e: np.diag(np.diag(e)), "lower": np.tril, "upper": np.triu,
+}
+"""structure -> how a matrix of it moves when one entry does."""
+
+
+def numeric_derivative(function: Callable[[Array], Array], x: Array, step: float = 2e-3, structure: str = "") -> Array:
+    """d function / d x at x, axes of the function's value first; within a structure, an entry moves together with those tied to it.
 
     Three central differences with halved steps, twice extrapolated (Richardson): the error falls with step^6.
     """
@@ -20,6 +26,7 @@ def numeric_derivative(function: Callable[[Array], Array], x: Array, step: float
     for index in np.ndindex(*x.shape):
         direction = np.zeros(x.shape)
         direction[index] = 1.0
+        direction = MOVES[structure](direction)
         h = step * max(1.0, abs(float(x[index])))
         first, second, third = (_central(function, x, direction, h / 2**k) for k in range(3))
         once = ((4 * second - first) / 3, (4 * third - second) / 3)

@@ -16,7 +16,7 @@ from symgrad.core.node import Node, Variable, topological
 from symgrad.core.shape import size_number
 from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
-from symgrad.run.differences import numeric_derivative
+from symgrad.run.differences import MOVES, numeric_derivative
 from symgrad.run.evaluate import Functions
 from symgrad.run.executor import bind_values, execute
 from symgrad.run.functions import stand_in
@@ -32,12 +32,16 @@ LARGE = 96
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The derivative of `output` by `variable` is said to be `node` (None: zero). base: of a Hessian, the value and the first variable."""
+    """The derivative of `output` by `variable` is said to be `node` (None: zero).
+
+    base: of a Hessian, the value and the first variable. structure: "symmetric", "diagonal", "lower", "upper" where the variable moves within it.
+    """
 
     output: Node
     variable: Node
     node: Node | None
     base: tuple[Node, Node] | None = None
+    structure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +136,8 @@ def _error(claim: Claim, values: Mapping[str, Array], sizes: Mapping[str, int], 
             return _numeric_gradient(claim.base, {**values, **rest(x)}, sizes, functions)
         return _run(claim.output, claim.variable, x, values, sizes, functions)
     if at.size > LARGE:
-        return _along_directions(value, at, got)
-    reference = numeric_derivative(value, at, 1e-2 if claim.base else 2e-3)
+        return _along_directions(value, at, got, MOVES[claim.structure])
+    reference = numeric_derivative(value, at, 1e-2 if claim.base else 2e-3, claim.structure)
     difference = reference - got if got is not None else reference
     return float(np.max(np.abs(difference)) / (1 + np.max(np.abs(reference)))) if reference.size else 0.0
 
@@ -154,8 +158,8 @@ def _numeric_gradient(base: tuple[Node, Node], values: Mapping[str, Array], size
     return numeric_derivative(lambda x: _run(base[0], base[1], x, values, sizes, functions), np.asarray(values[base[1].name]), 1e-2)
 
 
-def _along_directions(value: Callable[[Array], Array], at: Array, got: Array | None) -> float:
-    """The worst error along random directions: for variables with many entries."""
+def _along_directions(value: Callable[[Array], Array], at: Array, got: Array | None, move: Callable[[Array], Array]) -> float:
+    """The worst error along random directions: for variables with many entries. `move`: how the variable moves with its entries."""
     rng = np.random.default_rng(7)
     worst = 0.0
     for k in range(24):
@@ -165,7 +169,7 @@ def _along_directions(value: Callable[[Array], Array], at: Array, got: Array | N
             mask[rng.integers(at.size)] = 1.0
             direction = mask.reshape(at.shape)
         direction = direction / np.linalg.norm(direction)
-        reference = numeric_derivative(functools.partial(_moved, value, at, direction), np.zeros(()))
+        reference = numeric_derivative(functools.partial(_moved, value, at, move(direction)), np.zeros(()))
         ours = np.tensordot(got, direction, at.ndim) if got is not None else np.zeros_like(reference)
         worst = max(worst, float(np.max(np.abs(reference - ours)) / (1 + np.max(np.abs(reference)))))
     return worst

@@ -11,6 +11,7 @@ from symgrad.core import equation as eq
 from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node
 from symgrad.core.shape import Size
 from symgrad.errors import UnsupportedError
+from symgrad.ops.arithmetic import filled
 
 __all__ = ["Composer", "Idx", "NoMatrixForm", "Product", "instantiate", "is_call", "key", "known_facts"]
 
@@ -154,7 +155,7 @@ class Composer:
             return self.spread(("s", e[1].data))
         if tag == "s" and isinstance(e[1], int):
             return [(Fraction(e[1]), (), ())]
-        if tag == "r" and (self.opens(e[1]) or self.is_power(e[1]) or self.adds_deltas(e[1])):
+        if tag == "r" and not any(eq.is_affine(i) for i in e[2]) and (self.opens(e[1]) or self.is_power(e[1]) or self.adds_deltas(e[1])):
             return self.spread(instantiate(e[1], e[2]))
         if tag == "S":
             return [(c, e[1] + b, f) for c, b, f in self.spread(e[2])]
@@ -231,7 +232,7 @@ class Composer:
 
     def settle(self, coefficient: Fraction, bound: tuple[Idx, ...], factors: tuple[eq.Expr, ...]) -> Product | None:
         """Deltas that fix a bound index eliminated, powers of equal factors merged; None for an empty product."""
-        left, rest = list(bound), list(factors)
+        left, rest = list(bound), [_plain_delta(f) for f in factors]
         n = 0
         while n < len(rest):
             f = rest[n]
@@ -240,7 +241,11 @@ class Composer:
                     rest.pop(n)
                     continue
                 hit = _fixed(f, left)
-                if hit:
+                if hit and eq.is_affine(hit[1]) and not _bounded(hit[0], rest):
+                    if not any(g[0] == "r" and g[1].op.name == "ones" and g[2] == (hit[0],) for g in rest):
+                        rest.insert(0, ("r", filled("ones", (hit[0].size,)), (hit[0],)))     # what is left to tell its range
+                        n += 1
+                elif hit:
                     left.remove(hit[0])
                     rest.pop(n)
                     rest = [eq.substitute(g, {hit[0]: hit[1]}) for g in rest]
@@ -289,6 +294,11 @@ class Composer:
         return []
 
 
+def _plain_delta(f: eq.Expr) -> eq.Expr:
+    """A positive power of a delta is the delta."""
+    return f[1] if f[0] == "^" and f[1][0] == "d" and f[2][0] == "n" and f[2][1] > 0 else f  # type: ignore[no-any-return]
+
+
 def _known_sums(coefficient: Fraction, bound: list[Idx], factors: list[tuple[eq.Expr, Any]]) -> Product | None:
     """Sums along the last axis that are known: 1 of what is simplex or one-hot, 0 of deviations from a mean."""
     for b in list(bound):
@@ -318,6 +328,12 @@ def _fixed(delta: eq.Expr, bound: list[Idx]) -> tuple[Idx, eq.Index] | None:
         if c in (1, -1):                                   # v = (the rest) with the sign turned
             return v, eq.affine(-c * (c1 - c2), {n: -c * k for n, k in difference.items() if n is not v})
     return None
+
+
+def _bounded(v: Idx, factors: list[eq.Expr]) -> bool:
+    """Whether an array that is a factor is read at v, so that it is zero where v leaves its range; a function of one is not."""
+    at = [f for f in factors if f[0] != "d" and v in eq.free(f)]
+    return bool(at) and all(f[0] == "r" and v in f[2] and f[1].op.name != "ones" for f in at)
 
 
 def _candidates(delta: eq.Expr, bound: list[Idx]) -> Iterator[Idx]:

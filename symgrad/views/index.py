@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 from symgrad.core import equation as eq
-from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node
-from symgrad.core.shape import size_text
+from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node, topological
+from symgrad.core.shape import size_expression, size_text
 from symgrad.views import terms as mx
 from symgrad.views.compose import CALLS, Composer, Idx, Product, instantiate, is_call, key
 from symgrad.views.elimination import Eliminator
@@ -34,8 +34,9 @@ class Letters:
         if i not in self.given:
             size = i.size
             wish = self.by_size.get(size) or (str(size)[0].lower() if isinstance(size, str) and size[0].isalpha() else "i")
-            if wish in self.taken:
-                wish = next((c for c in POOL if c not in self.taken), f"i{len(self.taken)}")
+            closed = self.taken | {name for name, s in self.by_name.items() if s != size}
+            if wish in closed:
+                wish = next((c for c in POOL if c not in closed), f"i{len(self.taken)}")
             self.given[i] = wish
             self.taken.add(wish)
         return self.given[i]
@@ -197,6 +198,10 @@ class _Printer:
     def reference(self, e: eq.Expr) -> str:
         node, index = e[1], e[2]
         inside = f"[{','.join(self.letters.show(i) for i in index)}]" if index else ""
+        if any(eq.is_affine(i) for i in index):            # an array is zero outside its range: `pad` says so
+            return f"pad({self.composer.names.get(node) or node.name or text(self.matrices.of(node))}){inside}"
+        if node.op.name == "ones" and len(index) == 1:
+            return f"ones({size_text(node.shape[0])}){inside}"
         if node in self.composer.names:
             return self.composer.names[node] + inside
         if node.op is VARIABLE:
@@ -282,7 +287,12 @@ def _ranged(body: str, letters: Letters, F: Sequence[Idx]) -> str:
     if body == "0":
         return f"zeros({','.join(size_text(i.size) for i in F)})[{','.join(names)}]"
     ones = "*".join(f"ones({size_text(i.size)})[{letters[i]}]" for i in missing)
-    return ones if body == "1" else f"{body}*{ones}" if " " not in body else f"({body})*{ones}"
+    return ones if body == "1" else f"{ones}*{body}" if " " not in body and not body.startswith("-") else f"{ones}*({body})"
+
+
+def size_names(nodes: Sequence[Node]) -> set[str]:
+    """The names of all sizes of nodes."""
+    return {s.name for size in {s for n in nodes for s in n.shape if not isinstance(s, int)} for s in size_expression(size).free_symbols}
 
 
 def formula_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str = "D", backward: set[Node] | None = None) -> str:
@@ -290,6 +300,7 @@ def formula_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, obj
     letters = Letters(ranges)
     F = tuple(Idx(s) for s in node.shape)
     head = ",".join(letters[i] for i in F)
+    letters.taken |= size_names(topological([node]))       # of an index that is summed without a word
     merged: dict[tuple[str, str], Fraction] = {}
     for c, scalars, parts, deltas in Eliminator(names, backward).pieces(("r", node, F), F):
         body = sorted(f"delta[{','.join(sorted((letters[i], letters[j])))}]" for i, j in deltas)
