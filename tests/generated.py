@@ -115,6 +115,8 @@ class _Builder:
 
     def define(self, right: str, compute: Callable[[Values], Array], name: str = "", family: str = "") -> str:
         name = name or self.fresh()
+        if name == "D":                                    # a line D[n] = ... is a result, not a definition
+            name = self.fresh()
         self.lines.append(f"{name}{f'[{family}]' if family else ''} = {right}")
         self.defined.append(name)
 

@@ -65,6 +65,12 @@ class Graph:
     def __contains__(self, name: object) -> bool:
         return name in self.names
 
+    @functools.cached_property
+    def words(self) -> frozenset[str]:
+        """Every name that means something in text about this graph: values, sizes, functions, ops, constants."""
+        sizes = {s for n in self.names.values() for size in n.shape for s in size_names(size)}
+        return frozenset({*self.names, *sizes, *self.sizes, *self.functions, *self.ops, *self.constants})
+
     @property
     def params(self) -> list[str]:
         """Names of the parameters, in order of declaration."""

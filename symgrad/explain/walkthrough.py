@@ -101,7 +101,7 @@ class _Teller:
         source = self.graph.sources.get(name, "")
         if source:
             return self.typeset.statement(source, reason)
-        form = closed_form(node, {n: s for n, s in self.names.items() if n is not node}, self.graph.ranges, taken=self.graph.names)
+        form = closed_form(node, {n: s for n, s in self.names.items() if n is not node}, self.graph.ranges, taken=self.graph.words)
         return self.typeset.line(name, form.body, reason)
 
     def forward(self) -> Section:
@@ -237,7 +237,7 @@ class _Teller:
             label = f"d_{self.names[f.by]}"
             self.typeset.names.setdefault(label, rf"\delta_{{{self.typeset.math(self.names[f.by]).tex}}}")
             others = {n: s for n, s in known.items() if n is not node}
-            form = closed_form(node, others, self.graph.ranges, d.viewer.forward, self.graph.names)
+            form = closed_form(node, others, self.graph.ranges, d.viewer.forward, self.graph.words)
             if node in known:
                 continue
             head, right = label, form.body

@@ -114,7 +114,7 @@ class FactorForms:
     def _free_name(self, number: int) -> str:
         """J1, J2, ... with underscores behind it while the graph has such a name."""
         name = f"J{number}"
-        while name in self.graph:
+        while name in self.graph.words:
             name += "_"
         return name
 

@@ -109,12 +109,12 @@ class Viewer:
 
     def matrix(self) -> View:
         """The closed form."""
-        form = closed_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.names, row=self.row)
+        form = closed_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.words, row=self.row)
         return self.view("matrix", form, self.shape)
 
     def index(self) -> View:
         """The component form."""
-        form = index_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.names)
+        form = index_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.words)
         return self.view("index", form, self.shape)
 
     @functools.cached_property
