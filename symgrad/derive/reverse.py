@@ -12,6 +12,9 @@ from symgrad.core.node import NUMBER, Node, apply, assemble, growing, number_nod
 from symgrad.core.op import Derived, Op, make_op
 from symgrad.core.shape import Shape
 from symgrad.derive.cotangent import gather, seed, substituted, total
+from symgrad.derive.forward import forward
+from symgrad.derive.rules import rule_of
+from symgrad.ops.stacking import MERGE
 
 __all__ = ["Dropped", "Reverse", "Step", "reverse"]
 
@@ -29,6 +32,11 @@ class Step(NamedTuple):
     def operand(self) -> Node:
         """The node that the terms are for."""
         return self.node.operands[self.position]
+
+    @property
+    def reason(self) -> str:
+        """The rule behind the step, in a few words."""
+        return rule_of(self.node.op, self.node.rank)
 
 
 class Dropped(NamedTuple):
@@ -103,6 +111,8 @@ def _swept(output: Node, wrt: Sequence[Node], cotangent: Node | None) -> Reverse
             if found:
                 waiting.setdefault(operand, []).extend(found)
     results = {w: cotangents.get(w) for w in wrt}
+    if axes and any(n.op.name == MERGE for n in order):    # deltas do not go through merged axes; along a single entry there need be none
+        results.update({w: forward(output, {w: number_node(1)}) for w in wrt if not w.rank})
     return Reverse(output, tuple(wrt), results, cotangents, tuple(steps), tuple(dropped), axes)
 
 

@@ -1,25 +1,15 @@
 """Why a step is right, in a few words, read off the equation of the op that was differentiated."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node, Variable, topological
 from symgrad.derive.reverse import Reverse
+from symgrad.derive.rules import RULES, rule_of
 from symgrad.views.factors import FactorForm
 
-__all__ = ["RULES", "reason_of", "zero_reason"]
-
-RULES: dict[str, str] = {
-    "matvec": "a product is linear in each factor: its derivative is the other one", "matmul": "a product is linear in each factor: its derivative is the other one",
-    "dot": "a product is linear in each factor: its derivative is the other one", "times": "product rule, entry by entry", "scale": "a factor stays",
-    "add": "the derivative of a sum is the sum of the derivatives", "subtract": "the derivative of a difference is the difference of the derivatives",
-    "sum": "each summand counts once", "power": "power rule", "sqrt": "power rule", "divide": "quotient rule", "negate": "the sign stays",
-    "softmax": "each output depends on every input through the sum below", "logsumexp": "the outer logarithm over the inner sum",
-    "square_sum": "power rule, then sum", "inv": "from X*inv(X) = I", "det": "Jacobi's formula", "logdet": "Jacobi's formula, divided by the determinant",
-    "mean": "each summand counts 1/n", "norm2": "a root over a sum of squares", "outer": "a product is linear in each factor",
-}
-
+__all__ = ["reason_of", "zero_reason"]
 
 def reason_of(form: FactorForm, names: Mapping[Node, str], graph: Graph) -> str:
     """The rule behind one local derivative."""
@@ -30,14 +20,10 @@ def reason_of(form: FactorForm, names: Mapping[Node, str], graph: Graph) -> str:
         if n not in on_path and (n is of or n in inside) and any(o in on_path for o in n.operands):
             on_path.add(n)
     used = [n for n in inside if n in on_path]
-    rules = []
+    family = max((len(graph.families[names[x]].index) for x in (of, by) if names.get(x) in graph.families), default=0)
+    rules: list[str] = []
     for n in reversed(used):
-        rule = RULES.get(n.op.name)
-        if rule is None and n.op.body is not None and n.op.body[0] == "f":
-            family = max((len(graph.families[names[x]].index) for x in (of, by) if names.get(x) in graph.families), default=0)
-            rule = "elementwise: each entry depends on its own entry only, so the Jacobian is diagonal" if n.rank > family else "the derivative of the function at its argument"
-        if rule is None:
-            rule = "linear: the coefficients" if n.op.name in ("contraction", "product", "inner") else f"the rule of {n.op.name}"
+        rule = rule_of(n.op, n.rank - family)
         if rule not in rules:
             rules.append(rule)
     kept = [r for r in rules if r not in (RULES["add"], RULES["sum"])] or rules
@@ -46,10 +32,10 @@ def reason_of(form: FactorForm, names: Mapping[Node, str], graph: Graph) -> str:
 
 def zero_reason(sweep: Reverse, targets: set[Node], names: Mapping[Node, str]) -> list[tuple[str, str]]:
     """(value, operand) for the named operands on the way that do not depend on the targets."""
-    depends: set[Node] = set()
+    depends: dict[Node, None] = {}
     for n in topological([sweep.output]):
         if n in targets or any(o in depends for o in n.operands):
-            depends.add(n)
+            depends[n] = None
     found: dict[tuple[str, str], None] = {}
     for node in depends:
         user = node
@@ -61,7 +47,7 @@ def zero_reason(sweep: Reverse, targets: set[Node], names: Mapping[Node, str]) -
     return list(found)
 
 
-def _named_above(node: Node, depends: set[Node], names: Mapping[Node, str], output: Node) -> str:
+def _named_above(node: Node, depends: Collection[Node], names: Mapping[Node, str], output: Node) -> str:
     """The nearest named value that a node is part of."""
     if node in names:
         return names[node]
