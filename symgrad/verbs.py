@@ -1,4 +1,5 @@
 """Python's door to graphs: leaves, named graphs, schedules, programs, and the records that the command line prints."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -70,8 +71,9 @@ def evaluate(net: Graph | Node, values: Mapping[str, ArrayLike], of: str | Node 
     return execute([node], values, sizes=g.sizes, functions=function_values(functions))[node]
 
 
-def run_at(net: Graph | Node, values: Mapping[str, ArrayLike], wrt: Wrt = None, of: str | Node | None = None,
-           layout: str | None = None) -> tuple[Array, dict[str, Array]]:
+def run_at(
+    net: Graph | Node, values: Mapping[str, ArrayLike], wrt: Wrt = None, of: str | Node | None = None, layout: str | None = None
+) -> tuple[Array, dict[str, Array]]:
     """(value, derivatives by name) at given arrays."""
     d = differentiate(net, wrt, of, layout)
     return evaluate(d.graph, values, d.output), d.evaluate(values)
@@ -85,6 +87,16 @@ def wanted_names(g: Graph) -> list[str]:
 def as_record(d: Derivative, values: Mapping[str, ArrayLike] | None = None) -> dict[str, object]:
     """Every view of a derivative, checked at the values or at random ones: what `derive --json` prints."""
     report = d.verify(values)
-    return {"name": d.name, "of": d.of, "shape": [s if isinstance(s, int) else str(s) for s in d.shape], "layout": d.layout,
-            "chain": str(d.chain), "jacobian": str(d.jacobian), "index": str(d.index), "matrix": str(d.matrix), "code": d.code(),
-            "verified": report.ok, "max_error": report.max_error}
+    return {
+        "name": d.name,
+        "of": d.of,
+        "shape": [s if isinstance(s, int) else str(s) for s in d.shape],
+        "layout": d.layout,
+        "chain": str(d.chain),
+        "jacobian": str(d.jacobian),
+        "index": str(d.index),
+        "matrix": str(d.matrix),
+        "code": d.code(),
+        "verified": report.ok,
+        "max_error": report.max_error,
+    }

@@ -1,4 +1,5 @@
 """Why a step is right, in a few words, read off the equation of the op that was differentiated."""
+
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
@@ -10,6 +11,7 @@ from symgrad.derive.rules import RULES, rule_of
 from symgrad.views.factors import FactorForm
 
 __all__ = ["reason_of", "zero_reason"]
+
 
 def reason_of(form: FactorForm, names: Mapping[Node, str], graph: Graph) -> str:
     """The rule behind one local derivative."""

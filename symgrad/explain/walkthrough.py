@@ -1,4 +1,5 @@
 """A derivation as a worked solution: what was executed and verified, told in the order a teacher tells it."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,22 @@ import sympy as sp
 from symgrad.core.node import Node, Variable
 from symgrad.core.shape import Shape, Size, size_expression
 from symgrad.explain.document import (
-    Block, Check, Code, CodeBlock, Document, Equation, Factor, FactorRow, Inline, Line, Math, Note, Paragraph, Picture, Reference, Section,
+    Block,
+    Check,
+    Code,
+    CodeBlock,
+    Document,
+    Equation,
+    Factor,
+    FactorRow,
+    Inline,
+    Line,
+    Math,
+    Note,
+    Paragraph,
+    Picture,
+    Reference,
+    Section,
     Table,
 )
 from symgrad.explain.formulas import Typesetter, words
@@ -60,8 +76,18 @@ class _Teller:
     def sections(self) -> list[Section]:
         found = [self.network()]
         if self.m.picture:
-            found.append(self.section("The graph", [Picture(self.m.picture, f"computation graph of {self.d.of}", words(
-                "Solid arrows: the forward pass. Dashed arrows: the backward pass, each with its local derivative."))]))
+            found.append(
+                self.section(
+                    "The graph",
+                    [
+                        Picture(
+                            self.m.picture,
+                            f"computation graph of {self.d.of}",
+                            words("Solid arrows: the forward pass. Dashed arrows: the backward pass, each with its local derivative."),
+                        )
+                    ],
+                )
+            )
         found.append(self.forward())
         for name, derivative in self.d.derivatives.items():
             found += self.derivative(name, derivative)
@@ -82,12 +108,22 @@ class _Teller:
                 role = {"param": "parameter", "data": "data"}.get(node.data.kind, node.data.kind)
                 facts = f", {', '.join(sorted(node.data.facts))}" if node.data.facts else ""
                 each = f", one for each {', '.join(index)}" if index else ""
-                rows.append((words(shown), words(role + facts + each), words(self.typeset.shape(node.shape[len(index):])), words(self.typeset.shape(node.shape))))
+                rows.append(
+                    (words(shown), words(role + facts + each), words(self.typeset.shape(node.shape[len(index) :])), words(self.typeset.shape(node.shape)))
+                )
         table = Table((words("name"), words("what it is"), words("shape"), words("as an array")), tuple(rows), align="llll")
         lines = [self.definition(n) for n in self.defined()]
-        convention = Note("convention", (Paragraph(words(
-            "Vectors are columns. A Jacobian has the axes of the output first, then those of the variable, so the derivative of a scalar by a "
-            "vector is a row; the gradient, as used in an update, has the shape of the variable. Arrays of examples have one example a row.")),))
+        convention = Note(
+            "convention",
+            (
+                Paragraph(
+                    words(
+                        "Vectors are columns. A Jacobian has the axes of the output first, then those of the variable, so the derivative of a scalar by a "
+                        "vector is a row; the gradient, as used in an update, has the shape of the variable. Arrays of examples have one example a row."
+                    )
+                ),
+            ),
+        )
         return self.section("The network", [table, *([Equation(tuple(lines))] if lines else []), convention], "network")
 
     def defined(self) -> list[str]:
@@ -151,8 +187,18 @@ class _Teller:
         return [self.chain(name, d, forms, path), self.locals(name, d, forms, path), self.result(name, d)]
 
     def chain(self, name: str, d: Derivative, forms: FactorForms, path: Path) -> Section:
-        blocks: list[Block] = [Paragraph(words("Follow every path from ", self.typeset.math(name), " to ", self.typeset.math(self.d.of), ", and multiply the derivatives along it.",
-                                               " The sum over the examples stands in front." if forms.index else ""))]
+        blocks: list[Block] = [
+            Paragraph(
+                words(
+                    "Follow every path from ",
+                    self.typeset.math(name),
+                    " to ",
+                    self.typeset.math(self.d.of),
+                    ", and multiply the derivatives along it.",
+                    " The sum over the examples stands in front." if forms.index else "",
+                )
+            )
+        ]
         left = self.typeset.math(f"jac({forms.names.get(d.output, 'f')}, {name})") if d.output in forms.names else None
         blocks.append(Equation((Line(self.typeset.parts(str(d.chain.form.body)), left),), f"chain-{self.count + 1}"))
         factors = factors_of(path)
@@ -172,9 +218,22 @@ class _Teller:
         target = {d.variable}
         for node, operand in zero_reason(d.sweep, target, self.names):
             shown[node, operand] = None
-        lines = [Paragraph(words("No path goes through ", self.typeset.math(o), ", which ", self.typeset.math(n), " is computed from: ", self.typeset.math(o), " does not depend on ",
-                                 self.typeset.math(self.names[d.variable]), ", so that term of the sum is zero."))
-                 for n, o in list(shown)[:4]]
+        lines = [
+            Paragraph(
+                words(
+                    "No path goes through ",
+                    self.typeset.math(o),
+                    ", which ",
+                    self.typeset.math(n),
+                    " is computed from: ",
+                    self.typeset.math(o),
+                    " does not depend on ",
+                    self.typeset.math(self.names[d.variable]),
+                    ", so that term of the sum is zero.",
+                )
+            )
+            for n, o in list(shown)[:4]
+        ]
         return [Note("why", tuple(lines))] if lines else []
 
     def order(self, forms: FactorForms, factors: Sequence[ChainFactor]) -> list[Block]:
@@ -187,8 +246,26 @@ class _Teller:
         costs = [("from the left", best.flops_left_to_right), ("from the right", best.flops_right_to_left)]
         others = [x for way, cost in costs if cost != best.flops for x in (f", {way} ", self.typeset.cost(cost))]
         where = f" (best at {', '.join(f'{k} = {v}' for k, v in best.assumed.items())})" if best.assumed else " (best for all sizes)"
-        return [Note("why", (Paragraph(words("In which order to multiply matters. Numbering the factors from the left, ", Code(order_text(best.order)), " is the cheapest",
-                                             where, ": ", self.typeset.cost(best.flops), " operations for one example", *others, ".")),))]
+        return [
+            Note(
+                "why",
+                (
+                    Paragraph(
+                        words(
+                            "In which order to multiply matters. Numbering the factors from the left, ",
+                            Code(order_text(best.order)),
+                            " is the cheapest",
+                            where,
+                            ": ",
+                            self.typeset.cost(best.flops),
+                            " operations for one example",
+                            *others,
+                            ".",
+                        )
+                    ),
+                ),
+            )
+        ]
 
     def locals(self, name: str, d: Derivative, forms: FactorForms, path: Path) -> Section:
         blocks: list[Block] = []
@@ -196,7 +273,16 @@ class _Teller:
         for f in forms.factors:
             form = forms.form(f)
             if (f.of, f.by) in self.told:
-                blocks.append(Note("reuse", (Paragraph(words(self.typeset.math(form.jac), " was found in ", Reference(self.told[f.of, f.by], "an earlier step"), " and is used again.")),)))
+                blocks.append(
+                    Note(
+                        "reuse",
+                        (
+                            Paragraph(
+                                words(self.typeset.math(form.jac), " was found in ", Reference(self.told[f.of, f.by], "an earlier step"), " and is used again.")
+                            ),
+                        ),
+                    )
+                )
                 continue
             fresh += self.local(form)
         anchor = f"local-{self.count + 1}"
@@ -214,14 +300,17 @@ class _Teller:
         if not form.line:
             return [self.typeset.line(form.jac, form.closed, reason)]
         head, _, right = form.shown.partition(" = ")
-        index = head[head.find("[") + 1:-1].split(",")
-        return [self.typeset.line(f"{form.jac}[{','.join(index[len(index) - form.rank:])}]", right, reason)]
+        index = head[head.find("[") + 1 : -1].split(",")
+        return [self.typeset.line(f"{form.jac}[{','.join(index[len(index) - form.rank :])}]", right, reason)]
 
     def closed_row(self, forms: FactorForms) -> list[Block]:
         """The product again, every factor in closed form with its shape beneath."""
         if len(forms.factors) < 2 or any(f.line for f in map(forms.form, forms.factors[:-1])):
             return []
-        row = tuple(Factor(self.typeset.math(forms.form(f).jac if forms.form(f).line else forms.closed(f)), self.typeset.shape(forms.form(f).shape)) for f in forms.factors)
+        row = tuple(
+            Factor(self.typeset.math(forms.form(f).jac if forms.form(f).line else forms.closed(f)), self.typeset.shape(forms.form(f).shape))
+            for f in forms.factors
+        )
         return [Paragraph(words("Put in their places:")), Equation((Line((FactorRow(row),)),))]
 
     def cotangents(self, d: Derivative, forms: FactorForms) -> list[Block]:
@@ -244,11 +333,23 @@ class _Teller:
             if form.lines or form.note:
                 head, _, right = component_text(node, others, self.graph.ranges, label, ranged=False).partition(" = ")
             known[node] = label
-            lines.append(Line(self.typeset.parts(right), self.typeset.math(head), words("the derivative by ", self.typeset.math(self.names[f.by]), ", ", self.typeset.shape(node.shape))))
+            lines.append(
+                Line(
+                    self.typeset.parts(right),
+                    self.typeset.math(head),
+                    words("the derivative by ", self.typeset.math(self.names[f.by]), ", ", self.typeset.shape(node.shape)),
+                )
+            )
         if len(lines) < 2:
             return []
-        return [Paragraph(words("Multiplied from the left, each product is made from the one before it, so none is computed twice. In the shape of the values themselves:")),
-                Equation(tuple(lines))]
+        return [
+            Paragraph(
+                words(
+                    "Multiplied from the left, each product is made from the one before it, so none is computed twice. In the shape of the values themselves:"
+                )
+            ),
+            Equation(tuple(lines)),
+        ]
 
     def result(self, name: str, d: Derivative) -> Section:
         word = "jac" if d.output.rank else "grad"
@@ -268,21 +369,66 @@ class _Teller:
             blocks.append(Equation(tuple(lines)))
         if not d.output.rank and d.variable.shape == d.shape:
             update = f"{name} - eta*D"
-            blocks.append(Paragraph(words("Transposed from ", self.typeset.shape(d.viewer.numerator_shape), " to the shape of ", self.typeset.math(name), ", it is what a step of gradient descent takes:")))
-            blocks.append(Equation((Line((Math(rf"\leftarrow {self.typeset.math(name).tex} - \eta \, \frac{{\partial {self.typeset.math(self.names.get(d.output, 'f')).tex}}}{{\partial {self.typeset.math(name).tex}}}", f"<- {update}"),), self.typeset.math(name)),)))
+            blocks.append(
+                Paragraph(
+                    words(
+                        "Transposed from ",
+                        self.typeset.shape(d.viewer.numerator_shape),
+                        " to the shape of ",
+                        self.typeset.math(name),
+                        ", it is what a step of gradient descent takes:",
+                    )
+                )
+            )
+            blocks.append(
+                Equation(
+                    (
+                        Line(
+                            (
+                                Math(
+                                    rf"\leftarrow {self.typeset.math(name).tex} - \eta \, \frac{{\partial {self.typeset.math(self.names.get(d.output, 'f')).tex}}}{{\partial {self.typeset.math(name).tex}}}",
+                                    f"<- {update}",
+                                ),
+                            ),
+                            self.typeset.math(name),
+                        ),
+                    )
+                )
+            )
         return self.section(words("By ", self.typeset.math(name), ": the result"), blocks, f"answer-{self.count + 1}")
 
     # ------------------------------------------------------------------ program, schedule, check
     def program(self) -> Section:
-        return self.section("The program", [Paragraph(words("The same steps as NumPy code; it is this program's equations that were checked.")), CodeBlock("python", self.m.code)], "program")
+        return self.section(
+            "The program",
+            [Paragraph(words("The same steps as NumPy code; it is this program's equations that were checked.")), CodeBlock("python", self.m.code)],
+            "program",
+        )
 
     def schedule(self) -> Section:
         plan = self.m.plan
-        rows = tuple((words(str(s.number)), words(s.phase), words(Code(s.name)), words(", ".join(s.reads)), words(", ".join(s.reuses)), words(self.typeset.cost(s.flops)), words(", ".join(s.frees)))
-                     for s in plan.steps[:80])
+        rows = tuple(
+            (
+                words(str(s.number)),
+                words(s.phase),
+                words(Code(s.name)),
+                words(", ".join(s.reads)),
+                words(", ".join(s.reuses)),
+                words(self.typeset.cost(s.flops)),
+                words(", ".join(s.frees)),
+            )
+            for s in plan.steps[:80]
+        )
         header = tuple(words(h) for h in ("step", "pass", "makes", "reads", "of these cached", "operations", "then free"))
-        total = Paragraph(words("Operations in all: ", self.typeset.cost(plan.flops), ". If every gradient were computed on its own, with nothing kept: ",
-                                self.typeset.cost(plan.flops_without_reuse), "."))
+        total = Paragraph(
+            words(
+                "Operations in all: ",
+                self.typeset.cost(plan.flops),
+                ". If every gradient were computed on its own, with nothing kept: ",
+                self.typeset.cost(plan.flops_without_reuse),
+                ".",
+            )
+        )
         return self.section("The schedule", [Table(header, rows, align="rllllll"), total], "schedule")
 
     def check(self) -> Section:
