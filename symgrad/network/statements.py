@@ -213,7 +213,7 @@ class Lines:
         return self.read(e, left, s.place, axes)
 
     def _is_index(self, name: str) -> bool:
-        return name in self.tables.ranges or not (name in self.tables.size_names or name in self.tables.constants)
+        return name in self.tables.ranges or not (name in self.tables.sizes or name in self.tables.constants)
 
     def _self_reference(self, s: lines.Definition) -> None:
         if s.name in self.tables.names:

@@ -8,7 +8,7 @@ from symgrad.core.node import Node, apply
 from symgrad.core.op import Derived, Op, make_op, structured_op
 from symgrad.core.shape import Size, size_expression
 
-__all__ = ["MERGE", "SPLIT", "STACK", "kron_factors", "merge", "plain_size", "split", "stack", "unmerged"]
+__all__ = ["MERGE", "SPLIT", "STACK", "kron_core", "merge", "plain_size", "split", "stack", "unmerged"]
 
 STACK, MERGE, SPLIT = "stack", "merge", "split"
 
@@ -94,14 +94,9 @@ def _order(node: Node) -> tuple[int, ...] | None:
     return tuple(body[2].index(o) for o in node.op.out)
 
 
-def kron_factors(node: Node) -> tuple[Node, Node] | None:
-    """(A, B) where a node, axes exchanged, is kron(A, B)."""
+def kron_core(node: Node) -> Node | None:
+    """The array with axes (rows of A, rows of B, columns of A, columns of B) where a node, axes exchanged, is kron(A, B) or a sum of such."""
     if node.op.name != MERGE or node.rank != 2 or _order(node.operands[0]) != (2, 0, 1):
         return None
     right = node.operands[0].operands[0]
-    if right.op.name != MERGE or right.operands[0].op.body is None:
-        return None
-    both = right.operands[0]
-    if both.op.body != ("*", (("r", 0, ("o0", "o2")), ("r", 1, ("o1", "o3")))) or both.rank != 4:
-        return None
-    return both.operands[0], both.operands[1]
+    return right.operands[0] if right.op.name == MERGE and right.operands[0].rank == 4 else None

@@ -8,7 +8,7 @@ from typing import Any
 from symgrad.core import equation as eq
 from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node
 from symgrad.ops.array_kernels import ARRAY_KERNELS
-from symgrad.ops.stacking import MERGE, SPLIT, STACK, kron_factors
+from symgrad.ops.stacking import MERGE, SPLIT, STACK, kron_core
 from symgrad.views import terms as mx, words
 from symgrad.views.compose import CALLS, Composer, Idx, NoMatrixForm, Product, instantiate, is_call, known_facts
 from symgrad.views.factoring import operations, shortened
@@ -198,14 +198,32 @@ class Eliminator(Composer):
         raise NoMatrixForm(f"{name} has no word")
 
     def _merged_axes(self, node: Node) -> Term:
-        """`vec` and `kron`, by name."""
-        factors = kron_factors(node)
-        if factors is not None:
-            a, b = (self._whole(x) for x in factors)
-            return mx.transpose(mx.call("kron", [a, b], (node.shape[1], node.shape[0])))
-        if node.rank != 1:
-            raise NoMatrixForm("merged axes")
-        return mx.call("vec", [mx.transpose(self._whole(node.operands[0]))], (node.shape[0], mx.NONE))
+        """`vec` and sums of `kron`, by name."""
+        core = kron_core(node)
+        if core is None:
+            if node.rank != 1:
+                raise NoMatrixForm("merged axes")
+            return mx.call("vec", [mx.transpose(self._whole(node.operands[0]))], (node.shape[0], mx.NONE))
+        i, p, j, q = (Idx(s) for s in core.shape)
+        shape = (node.shape[1], node.shape[0])
+        products = self.products(("r", core, (i, p, j, q)))
+        return mx.transpose(mx.add([self._kron(*each, (i, j), (p, q), shape) for each in products], shape))
+
+    def _kron(self, coefficient: Fraction, bound: list[Idx], factors: list[tuple[eq.Expr, Any]], left: Frame, right: Frame, shape: Any) -> Term:
+        """coefficient * kron(A, B), where the factors fall apart into those on the rows and columns of A and those on B's."""
+        reached = set(left)
+        mine: list[tuple[eq.Expr, Any]] = []
+        waiting = list(factors)
+        while found := [f for f in waiting if reached & set(eq.free(f[0]))]:
+            mine += found
+            waiting = [f for f in waiting if f not in found]
+            reached |= {x for f in found for x in eq.free(f[0])}
+        if reached & set(right):
+            raise NoMatrixForm("a product that is no Kronecker product")
+        a = self.eliminate(coefficient, [b for b in bound if b in reached], mine, left)
+        b = self.eliminate(Fraction(1), [b for b in bound if b not in reached], waiting, right)
+        scalars = [x for m in (a, b) if m.kind == "term" for x in ((mx.number(m.args[0]), 1), *m.args[1])]
+        return mx.term(1, scalars, mx.call("kron", [m.args[2] if m.kind == "term" else m for m in (a, b)], shape))
 
     def body(self, e: eq.Expr, F: Frame) -> Term:
         """The term of a function, a power, a sum or a product."""
@@ -289,6 +307,8 @@ class _Elimination:
             if f[0] == "d":
                 if eq.is_affine(f[1]) or eq.is_affine(f[2]):
                     raise NoMatrixForm("an affine delta")
+                if f[1] in self.bound or f[2] in self.bound:
+                    raise NoMatrixForm("a delta inside a sum")
                 self.deltas.append((f[1], f[2]))
                 continue
             ix: Any = owner.free(f)

@@ -9,6 +9,7 @@ from typing import Any
 from symgrad.core import equation as eq
 from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node, topological
 from symgrad.core.shape import size_expression, size_text
+from symgrad.ops.stacking import MERGE
 from symgrad.views import terms as mx
 from symgrad.views.compose import CALLS, Composer, Idx, Product, instantiate, is_call, key
 from symgrad.views.elimination import Eliminator
@@ -208,6 +209,8 @@ class _Printer:
             return node.name + inside
         if node.op is NUMBER or node.op is SIZE:
             return self.sum(self.composer.products(e))
+        if node.op.name == MERGE and node.rank <= 2:
+            return tight(self.matrices.of(node)) + inside
         if node.op.body is None and node.op.origin is not None:
             return self.along(node, index)
         if node.op.body is None or is_call(node):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from symgrad.core import equation as eq
 from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node, topological
+from symgrad.ops.stacking import MERGE, SPLIT
 from symgrad.views.compose import NoMatrixForm, is_call
 from symgrad.views.elimination import Eliminator
 from symgrad.views.index import component_text, formula_text
@@ -20,6 +21,9 @@ Show = Callable[[Node, Mapping[Node, str], str], str]
 
 PLAIN = frozenset(("transpose", "negate", "identity", "logsumexp", "log_softmax.u"))
 """Ops not worth a name: reorderings, and what is part of a softmax where it is used again."""
+
+ALWAYS = 1000
+"""As many uses as make a name worth it whatever its length: for what has no text where it stands."""
 
 INLINE_LIMIT = 160
 """How many nodes a form may hold before names are given without trying to do without."""
@@ -145,9 +149,9 @@ def _candidates(target: Node, order: Sequence[Node]) -> list[tuple[Node, int]]:
     for n in order:
         leaf = n.op in (VARIABLE, NUMBER, SIZE) or not n.operands or n.op.has_delta or n.op.name in PLAIN
         several = n.rank > 0 and n.op.body is not None and any(e[0] == "f" and len(e[2]) > 1 for e in eq.walk(n.op.body))
-        along = n.op.body is None and n.op.origin is not None
+        along = n.op.body is None and n.op.origin is not None and n.op.name not in (MERGE, SPLIT)
         if several or along:
-            found.append((n, 1000))
+            found.append((n, ALWAYS))
         elif not leaf and uses.get(n, 0) > 1:
             found.append((n, uses[n]))
     return found
@@ -163,9 +167,14 @@ def _with_names(target: Node, names: Mapping[Node, str], candidates: Sequence[tu
         while name in used:
             count += 1
             name = f"t{count + 1}"
-        line = show(node, given, name)
+        try:
+            line = show(node, given, name)
+        except NoMatrixForm:
+            if uses >= ALWAYS:
+                raise
+            continue
         body = line.partition(" = ")[2]
-        if uses < 1000 and len(body) * uses <= len(line) + 2 * uses:
+        if uses < ALWAYS and len(body) * uses <= len(line) + 2 * uses:
             continue                                       # shorter without a name
         used.add(name)
         given[node] = name

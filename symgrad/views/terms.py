@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
+from symgrad.views.compose import NoMatrixForm
 from symgrad.views.term import (
     NONE, ONE, SCALAR, SYMMETRIC, Axis, Shape, Term, call, eye, facts_of, is_negative, is_zero, leads_with_minus, leaf, number, ones, size_leaf, zeros,
 )
@@ -196,6 +197,8 @@ class _Powers:
         if isinstance(e, Term):
             self.found[Term("spow", (s, e), SCALAR)] = self.found.get(Term("spow", (s, e), SCALAR), 0) + 1
         elif s.kind == "num" and (whole or (s.args[0] > 0 and _exact_root(s.args[0], e) is not None)):
+            if not s.args[0] and e < 0:
+                raise NoMatrixForm("a division by zero")
             self.coefficient *= s.args[0] ** int(e) if whole else _exact_root(s.args[0], e)  # type: ignore[operator]
         elif s.kind == "term" and (whole or (s.args[0] > 0 and all(nonnegative(x) for x, _ in s.args[1]) and s.args[2] == ONE)):
             if whole:
