@@ -84,6 +84,10 @@ class Node:
         compare = operators.get("__eq__")
         return compare(self, other) if compare is not None else NotImplemented
 
+    def __ne__(self, other: object) -> object:  # type: ignore[override]  # as above
+        compare = operators.get("__ne__")
+        return self is not other if self is other or compare is None else compare(self, other)
+
     __hash__ = object.__hash__
 
     if TYPE_CHECKING:                                      # the operators are filled in below

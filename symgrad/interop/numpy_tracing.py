@@ -199,19 +199,21 @@ def _watching(code: CodeType | None, local: dict[str, object]) -> Iterator[None]
 
 @contextlib.contextmanager
 def _comparing() -> Iterator[None]:
-    """While it lasts, == of nodes in the user's code is the comparison entry by entry, as in NumPy."""
-    def equal(a: Node, b: object) -> object:
-        module = str(sys._getframe(2).f_globals.get("__name__", ""))
+    """While it lasts, == and != of nodes in the user's code are comparisons entry by entry, as in NumPy."""
+    def compare(name: str, a: Node, b: object) -> object:
+        module = str(sys._getframe(3).f_globals.get("__name__", ""))
         if module.split(".")[0] in ("symgrad", "weakref", "functools", "collections"):
             return NotImplemented
         if isinstance(b, Node | Mask | int | float | np.ndarray | np.generic):
-            return compared("equal", a, b)
+            return compared(name, a, b)
         return NotImplemented
-    operators["__eq__"] = equal
+    operators["__eq__"] = lambda a, b: compare("equal", a, b)
+    operators["__ne__"] = lambda a, b: compare("not_equal", a, b)
     try:
         yield
     finally:
-        operators.pop("__eq__", None)
+        for name in ("__eq__", "__ne__"):
+            operators.pop(name, None)
 
 
 def _located(error: BaseException, traceback: TracebackType | None, message: str) -> SymgradError:
