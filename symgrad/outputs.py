@@ -14,7 +14,8 @@ from symgrad.explain.diagram import Diagram
 from symgrad.explain.document import Document
 from symgrad.explain.drawing import diagram_of
 from symgrad.explain.values import shown_values
-from symgrad.explain.walkthrough import Material, walkthrough
+from symgrad.explain.frame import Material
+from symgrad.explain.walkthrough import walkthrough
 from symgrad.render import files
 from symgrad.render.dot import to_dot
 from symgrad.render.formats import renderer, save

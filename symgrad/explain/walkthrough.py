@@ -1,24 +1,19 @@
 """A derivation as a worked solution: what was executed and verified, told in the order a teacher tells it."""
-
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import sympy as sp
 
-from symgrad.core.node import Node, Variable
+from symgrad.core.node import Variable
 from symgrad.core.shape import Shape, Size, size_expression
 from symgrad.explain.document import (
     Block,
-    Check,
     Code,
-    CodeBlock,
     Document,
     Equation,
     Factor,
     FactorRow,
-    Inline,
     Line,
     Math,
     Note,
@@ -26,53 +21,30 @@ from symgrad.explain.document import (
     Picture,
     Reference,
     Section,
-    Table,
 )
-from symgrad.explain.formulas import Typesetter, words
+from symgrad.explain.formulas import words
+from symgrad.explain.frame import Material, Teller
 from symgrad.explain.reasons import reason_of, zero_reason
 from symgrad.plan.chain_order import best_order, order_text
-from symgrad.plan.residuals import Plan
 from symgrad.results import Derivation, Derivative
-from symgrad.run.verify import Report
 from symgrad.views.chain import Factor as ChainFactor
 from symgrad.views.chain import Path, Sum, factors_of, named_chain
 from symgrad.views.factors import FactorForm, FactorForms
 from symgrad.views.index import component_text
 from symgrad.views.matrix import closed_form
 
-__all__ = ["Material", "walkthrough"]
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What a solution tells besides the derivation: the picture as SVG, the schedule, the check, the program, values of nodes as text."""
-
-    report: Report
-    plan: Plan
-    code: str
-    picture: str = ""
-    values: Mapping[Node, str] | None = None
-    title: str = ""
+__all__ = ["walkthrough"]
 
 
 def walkthrough(derivation: Derivation, material: Material) -> Document:
     """The worked solution of every derivative of a derivation."""
-    teller = _Teller(derivation, material)
+    teller = _Story(derivation, material)
     names = ", ".join(derivation.keys())
     title = material.title or f"The derivative of {derivation.of} by {names}"
     return Document(title, tuple(teller.sections()), meta=(("made by", "symgrad"),))
 
 
-class _Teller:
-    def __init__(self, derivation: Derivation, material: Material) -> None:
-        self.d, self.m, self.graph = derivation, material, derivation.graph
-        self.typeset = Typesetter(self.graph)
-        first = next(iter(derivation.derivatives.values()))
-        self.names = first.viewer.names
-        self.told: dict[tuple[Node, Node], str] = {}
-        self.count = 0
-
-    # ------------------------------------------------------------------ the page
+class _Story(Teller):
     def sections(self) -> list[Section]:
         found = [self.network()]
         if self.m.picture:
@@ -93,87 +65,6 @@ class _Teller:
             found += self.derivative(name, derivative)
         found += [self.program(), self.schedule(), self.check()]
         return found
-
-    def section(self, title: str | Sequence[Inline], blocks: Sequence[Block], anchor: str = "", badge: str = "") -> Section:
-        self.count += 1
-        return Section(words(title) if isinstance(title, str) else tuple(title), tuple(blocks), anchor, badge, str(self.count))
-
-    # ------------------------------------------------------------------ network and forward pass
-    def network(self) -> Section:
-        rows = []
-        for name, node in self.graph.names.items():
-            if isinstance(node.data, Variable):
-                index = self.graph.families[name].index if name in self.graph.families else ()
-                shown = self.typeset.math(f"{name}[{','.join(index)}]" if index else name)
-                role = {"param": "parameter", "data": "data"}.get(node.data.kind, node.data.kind)
-                facts = f", {', '.join(sorted(node.data.facts))}" if node.data.facts else ""
-                each = f", one for each {', '.join(index)}" if index else ""
-                rows.append(
-                    (words(shown), words(role + facts + each), words(self.typeset.shape(node.shape[len(index) :])), words(self.typeset.shape(node.shape)))
-                )
-        table = Table((words("name"), words("what it is"), words("shape"), words("as an array")), tuple(rows), align="llll")
-        lines = [self.definition(n) for n in self.defined()]
-        convention = Note(
-            "convention",
-            (
-                Paragraph(
-                    words(
-                        "Vectors are columns. A Jacobian has the axes of the output first, then those of the variable, so the derivative of a scalar by a "
-                        "vector is a row; the gradient, as used in an update, has the shape of the variable. Arrays of examples have one example a row."
-                    )
-                ),
-            ),
-        )
-        return self.section("The network", [table, *([Equation(tuple(lines))] if lines else []), convention], "network")
-
-    def defined(self) -> list[str]:
-        """The user's definitions that the output depends on, in order; a bare output is called f."""
-        below = set(self.d.forward.networkx([self.d.output]).nodes)
-        return [n for n, v in self.graph.names.items() if v in below and not isinstance(v.data, Variable) and v.operands]
-
-    def definition(self, name: str) -> Line:
-        node = self.graph.names[name]
-        reason = words(self.typeset.shape(node.shape)) if node.shape else words("scalar")
-        source = self.graph.sources.get(name, "")
-        if source:
-            return self.typeset.statement(source, reason)
-        form = closed_form(node, {n: s for n, s in self.names.items() if n is not node}, self.graph.ranges, taken=self.graph.words)
-        return self.typeset.line(name, form.body, reason)
-
-    def forward(self) -> Section:
-        header = [words("step"), words("value"), words("shape"), words("used by")]
-        values = self.m.values
-        rows = []
-        for k, name in enumerate(self.defined()):
-            node = self.graph.names[name]
-            users = [s for s in self.defined() if node in self.direct(self.graph.names[s])]
-            row = [words(str(k + 1)), words(self.typeset.math(name)), words(self.typeset.shape(node.shape)), words(*self.listed(users))]
-            if values is not None:
-                row.append(words(values.get(node, "")))
-            rows.append(tuple(row))
-        if values is not None:
-            header.append(words("number"))
-        text = Paragraph(words("From the data to the output, each value once. The backward pass will read these values again, so they are kept."))
-        table = Table(tuple(header), tuple(rows), align="rlll" + ("l" if values is not None else ""))
-        return self.section("Forward pass", [text, table] if rows else [text], "forward")
-
-    def direct(self, node: Node) -> set[Node]:
-        """The named values a value is computed from directly."""
-        found: set[Node] = set()
-        stack = list(node.operands)
-        while stack:
-            n = stack.pop()
-            if n in self.names:
-                found.add(n)
-            else:
-                stack.extend(n.operands)
-        return found
-
-    def listed(self, names: Sequence[str]) -> list[str | Inline]:
-        out: list[str | Inline] = []
-        for k, n in enumerate(names):
-            out += [", " if k else "", self.typeset.math(n)]
-        return out or ["the result"]
 
     # ------------------------------------------------------------------ one derivative
     def derivative(self, name: str, d: Derivative) -> list[Section]:
@@ -368,7 +259,6 @@ class _Teller:
             lines.append(self.typeset.line((left or "D") + inside, body, words("component form")))
             blocks.append(Equation(tuple(lines)))
         if not d.output.rank and d.variable.shape == d.shape:
-            update = f"{name} - eta*D"
             blocks.append(
                 Paragraph(
                     words(
@@ -380,63 +270,10 @@ class _Teller:
                     )
                 )
             )
-            blocks.append(
-                Equation(
-                    (
-                        Line(
-                            (
-                                Math(
-                                    rf"\leftarrow {self.typeset.math(name).tex} - \eta \, \frac{{\partial {self.typeset.math(self.names.get(d.output, 'f')).tex}}}{{\partial {self.typeset.math(name).tex}}}",
-                                    f"<- {update}",
-                                ),
-                            ),
-                            self.typeset.math(name),
-                        ),
-                    )
-                )
-            )
+            variable, gradient = self.typeset.math(name), self.typeset.math(left or "D")
+            step = Math(rf"\leftarrow {variable.tex} - \eta \, {gradient.tex}", f"<- {name} - eta*{gradient.notation}")
+            blocks.append(Equation((Line((step,), variable),)))
         return self.section(words("By ", self.typeset.math(name), ": the result"), blocks, f"answer-{self.count + 1}")
-
-    # ------------------------------------------------------------------ program, schedule, check
-    def program(self) -> Section:
-        return self.section(
-            "The program",
-            [Paragraph(words("The same steps as NumPy code; it is this program's equations that were checked.")), CodeBlock("python", self.m.code)],
-            "program",
-        )
-
-    def schedule(self) -> Section:
-        plan = self.m.plan
-        rows = tuple(
-            (
-                words(str(s.number)),
-                words(s.phase),
-                words(Code(s.name)),
-                words(", ".join(s.reads)),
-                words(", ".join(s.reuses)),
-                words(self.typeset.cost(s.flops)),
-                words(", ".join(s.frees)),
-            )
-            for s in plan.steps[:80]
-        )
-        header = tuple(words(h) for h in ("step", "pass", "makes", "reads", "of these cached", "operations", "then free"))
-        total = Paragraph(
-            words(
-                "Operations in all: ",
-                self.typeset.cost(plan.flops),
-                ". If every gradient were computed on its own, with nothing kept: ",
-                self.typeset.cost(plan.flops_without_reuse),
-                ".",
-            )
-        )
-        return self.section("The schedule", [Table(header, rows, align="rllllll"), total], "schedule")
-
-    def check(self) -> Section:
-        r = self.m.report
-        sizes = ", ".join(f"{k} = {v}" for k, v in r.sizes.items())
-        stand = f" Unknown functions ({', '.join(r.stand_ins)}) were three smooth ones in turn." if r.stand_ins else ""
-        text = words(f"{r}.", f" At random values with {sizes}." if sizes else "", stand)
-        return self.section("The check", [Check(r.ok, text, None)], "check")
 
 
 def _flat(shape: Shape) -> Size:
