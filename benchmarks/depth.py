@@ -73,7 +73,10 @@ def main() -> None:
         found = interleaved(contenders, rounds)
         seconds.append((layers, found["symgrad"]))
         shown = ", ".join(f"{name} {1e3 * t:.2f} ms" for name, t in found.items())
-        ratios = "" if casadi is None else f"; ratios {found['symgrad'] / found['casadi']:.2f}, building too {found['symgrad, building too'] / found['casadi, building too']:.2f}"
+        ratios = ""
+        if casadi is not None:
+            whole = found["symgrad, building too"] / found["casadi, building too"]
+            ratios = f"; ratios {found['symgrad'] / found['casadi']:.2f}, building too {whole:.2f}"
         print(f"L = {layers:5d}: {shown}{ratios}")
     (l0, t0), (l1, t1) = seconds[len(seconds) // 2], seconds[-1]
     print(f"exponent between L = {l0} and L = {l1}: {math.log(t1 / t0) / math.log(l1 / l0):.2f}")

@@ -24,6 +24,11 @@ print(1e3 * (time.perf_counter() - start))
 """
 
 
+def fresh(program: str) -> float:
+    """Milliseconds that the program prints, in a process of its own."""
+    return float(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
+
+
 def main() -> None:
     """Print milliseconds: median and worst of many, and of a first time."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -37,7 +42,7 @@ def main() -> None:
             form = str(sg.differentiate(net, wrt=wrt)[wrt].matrix)
             times.append(1e3 * (time.perf_counter() - start))
         program = FRESH.format(text=text, vars=shapes, facts=facts, wrt=wrt)
-        first = min(float(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout) for _ in range(1 if rounds < 9 else 5))
+        first = min(fresh(program) for _ in range(1 if rounds < 9 else 5))
         print(f"{text}: {form}: median {statistics.median(times[1:]):.2f} ms, worst {max(times[1:]):.2f} ms, first in a fresh process {first:.0f} ms")
 
 

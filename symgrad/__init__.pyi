@@ -93,35 +93,27 @@ from symgrad.run.gate import ungated as ungated
 from symgrad.verbs import (
     as_record as as_record,
 )
-from symgrad.run.gate import ungated as ungated
 from symgrad.verbs import (
     compile as compile,
 )
-from symgrad.run.gate import ungated as ungated
 from symgrad.verbs import (
     data as data,
 )
-from symgrad.run.gate import ungated as ungated
 from symgrad.verbs import (
     evaluate as evaluate,
 )
-from symgrad.run.gate import ungated as ungated
 from symgrad.verbs import (
     graph as graph,
 )
-from symgrad.run.gate import ungated as ungated
 from symgrad.verbs import (
     param as param,
 )
-from symgrad.run.gate import ungated as ungated
 from symgrad.verbs import (
     run_at as run_at,
 )
-from symgrad.run.gate import ungated as ungated
 from symgrad.verbs import (
     schedule as schedule,
 )
-from symgrad.run.gate import ungated as ungated
 from symgrad.verbs import (
     wanted_names as wanted_names,
 )

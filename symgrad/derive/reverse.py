@@ -83,7 +83,7 @@ def _swept(output: Node, wrt: Sequence[Node], cotangent: Node | None) -> Reverse
     lead = output.shape[:axes]
     start = cotangent if cotangent is not None else seed(output.shape) if axes else number_node(1)
     order = topological([output])
-    reach, targets = _reach(order, set(wrt)), set(wrt)
+    reach = _reach(order, set(wrt))
     waiting: dict[Node, list[Node]] = {output: [start]}
     cotangents: dict[Node, Node] = {}
     steps: list[Step] = []

@@ -5,6 +5,7 @@ from symgrad.core.op import Op
 
 __all__ = ["RULES", "rule_of"]
 
+_OF_ARRAYS = "elementwise: each entry depends on its own entry only, so the Jacobian is diagonal"
 _LINEAR = "a product is linear in each factor: its derivative is the other one"
 
 RULES: dict[str, str] = {
@@ -22,5 +23,5 @@ def rule_of(op: Op, rank: int) -> str:
     """The rule for an op; `rank` tells an elementwise function of an array (1 and more) from a function of a number."""
     found = RULES.get(op.name)
     if found is None and op.body is not None and op.body[0] == "f":
-        return "elementwise: each entry depends on its own entry only, so the Jacobian is diagonal" if rank else "the derivative of the function at its argument"
+        return _OF_ARRAYS if rank else "the derivative of the function at its argument"
     return found or f"the rule of {op.name}"

@@ -47,7 +47,8 @@ def _needs_no_brackets(term: Term) -> bool:
 class FactorForms:
     """Closed forms of the factors of one chain. `index` is the examples' index where the chain is per example, else empty."""
 
-    def __init__(self, graph: Graph, names: Mapping[Node, str], path: Path, examples: tuple[str, set[Node]] | None = None, labels: Mapping[Node, str] | None = None) -> None:
+    def __init__(self, graph: Graph, names: Mapping[Node, str], path: Path, examples: tuple[str, set[Node]] | None = None,
+                 labels: Mapping[Node, str] | None = None) -> None:
         self.graph, self.names, self.labels = graph, dict(names), dict(labels or {})
         self.factors = factors_of(path)
         self.lines: list[str] = []
