@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
@@ -35,6 +36,9 @@ class Idx:
 
 Product = tuple[Fraction, list[Idx], list[tuple[eq.Expr, Any]]]
 """coefficient * sum over bound indices of factor ^ exponent ..."""
+
+Summand = tuple[Fraction, tuple[Any, ...], tuple[eq.Expr, ...]]
+"""A product before its deltas are eliminated: coefficient, bound indices, factors."""
 
 CALLS = {"softmax": "softmax", "log_softmax": "log_softmax", "logsumexp": "logsumexp", "log_softmax.u": "logsumexp", "norm1": "norm1"}
 """Rows that print as a call, over the last axes."""
@@ -77,11 +81,11 @@ def instantiate(node: Node, index: tuple[eq.Index, ...]) -> eq.Expr:
 
 def key(e: eq.Expr, env: Mapping[object, int] | None = None) -> tuple[Any, ...]:
     """Equal for expressions that are equal up to the names of bound indices."""
-    env, tag = env or {}, e[0]
+    names, tag = env or {}, e[0]
     def of(i: eq.Index) -> Any:
         if isinstance(i, tuple):
             return (i[1], tuple((of(n), c) for n, c in i[2]))
-        return env.get(i, id(i))
+        return names.get(i, id(i))
     if tag == "r":
         return (tag, id(e[1]), *(of(i) for i in e[2]))
     if tag == "d":
@@ -89,8 +93,8 @@ def key(e: eq.Expr, env: Mapping[object, int] | None = None) -> tuple[Any, ...]:
     if tag in "nks":
         return e
     if tag == "S":
-        env = {**env, **{x: -len(env) - n - 1 for n, x in enumerate(e[1])}}
-    return (tag, e[1] if tag == "f" else len(e[1])) + tuple(key(a, env) for a in eq.children(e))
+        names = {**names, **{x: -len(names) - n - 1 for n, x in enumerate(e[1])}}
+    return (tag, e[1] if tag == "f" else len(e[1]), *(key(a, names) for a in eq.children(e)))
 
 
 @functools.cache
@@ -142,7 +146,7 @@ class Composer:
         settled = (self.settle(c, b, f) for c, b, f in self.spread(e))
         return [p for p in settled if p is not None and p[0] != 0]
 
-    def spread(self, e: eq.Expr) -> list[tuple[Fraction, tuple[Any, ...], tuple[eq.Expr, ...]]]:
+    def spread(self, e: eq.Expr) -> list[Summand]:
         """[(coefficient, bound, factors)] with nodes opened and no sum multiplied out unless it must be."""
         tag = e[0]
         if tag == "n":
@@ -162,7 +166,7 @@ class Composer:
         if tag == "+":
             return [t for a in e[1] for t in self.spread(a)]
         if tag == "*":
-            out: list[tuple[Fraction, tuple[Any, ...], tuple[eq.Expr, ...]]] = [(Fraction(1), (), ())]
+            out: list[Summand] = [(Fraction(1), (), ())]
             for a in e[1]:
                 parts = self._factor(a)
                 out = [(c * c2, b + b2, f + f2) for c, b, f in out for c2, b2, f2 in parts]
@@ -171,7 +175,7 @@ class Composer:
             return self._power(e)
         return [(Fraction(1), (), (e,))]
 
-    def _factor(self, a: eq.Expr) -> list[tuple[Fraction, tuple[Any, ...], tuple[eq.Expr, ...]]]:
+    def _factor(self, a: eq.Expr) -> list[Summand]:
         """One factor of a product: kept whole if it is a sum that need not be multiplied out."""
         inner, bound = a, ()
         while inner[0] == "S":
@@ -183,9 +187,9 @@ class Composer:
             return [(Fraction(1), (), (a,))]
         return parts
 
-    def _power(self, e: eq.Expr) -> list[tuple[Fraction, tuple[Any, ...], tuple[eq.Expr, ...]]]:
+    def _power(self, e: eq.Expr) -> list[Summand]:
         exponent, base = self.constant(e[2]), e[1]
-        whole = [(Fraction(1), (), (e,))]
+        whole: list[Summand] = [(Fraction(1), (), (e,))]
         if exponent is None:
             return whole
         if exponent == 0:
@@ -204,10 +208,10 @@ class Composer:
             c, _, factors = parts[0]
             if c == 0 and exponent < 0:
                 return whole
-            out = [(c ** int(exponent) if c != 1 else Fraction(1), (), ())]
+            out: list[Summand] = [(c ** int(exponent) if c != 1 else Fraction(1), (), ())]
             for f in factors:
                 out = [(c1 * c2, b1 + b2, f1 + f2) for c1, b1, f1 in out for c2, b2, f2 in self.spread(("^", f, ("n", exponent)))]
-            return out  # type: ignore[return-value]  # the same triples
+            return out
         return [(Fraction(1), (), (("^", base, ("n", exponent)),))]
 
     def constant(self, e: eq.Expr) -> Fraction | None:
@@ -221,10 +225,10 @@ class Composer:
             closed = not e[2] and e[1].op.body is not None and e[1].op not in (VARIABLE, SIZE) and all(o.op is NUMBER for o in e[1].operands)
             return self.constant(instantiate(e[1], e[2])) if closed else None
         if tag in "+*":
-            parts = [self.constant(a) for a in e[1]]
-            if any(p is None for p in parts):
+            parts = [p for a in e[1] if (p := self.constant(a)) is not None]
+            if len(parts) < len(e[1]):
                 return None
-            return sum(parts, Fraction(0)) if tag == "+" else functools.reduce(lambda x, y: x * y, parts)  # type: ignore[arg-type, return-value, operator]
+            return sum(parts, Fraction(0)) if tag == "+" else math.prod(parts, start=Fraction(1))
         if tag == "^":
             b, x = self.constant(e[1]), self.constant(e[2])
             return None if b is None or x is None or x != int(x) or (b == 0 and x < 0) else b ** int(x)
@@ -267,7 +271,7 @@ class Composer:
 
         `backward`: nodes whose sums may be multiplied out; the user's own sums stay as written.
         """
-        out: list[tuple[Fraction, tuple[Idx, ...], tuple[eq.Expr, ...]]] = []
+        out: list[Summand] = []
         hit = False
         for c, b, factors in terms:
             parts = [(c, tuple(b), tuple[eq.Expr, ...]())]
@@ -280,7 +284,7 @@ class Composer:
                     parts = [(c1 * c2, b1 + tuple(b2), f1 + tuple(("^", g, ("n", x)) if x != 1 else g for g, x in f2))
                              for c1, b1, f1 in parts for c2, b2, f2 in inner]
                 else:
-                    parts = [(c1, b1, f1 + (("^", f, ("n", e)) if e != 1 else f,)) for c1, b1, f1 in parts]
+                    parts = [(c1, b1, (*f1, ("^", f, ("n", e)) if e != 1 else f)) for c1, b1, f1 in parts]
             out += parts
         settled = [self.settle(*t) for t in out] if hit and len(out) <= limit else []
         return [s for s in settled if s is not None] or None
@@ -296,7 +300,7 @@ class Composer:
 
 def _plain_delta(f: eq.Expr) -> eq.Expr:
     """A positive power of a delta is the delta."""
-    return f[1] if f[0] == "^" and f[1][0] == "d" and f[2][0] == "n" and f[2][1] > 0 else f  # type: ignore[no-any-return]
+    return f[1] if f[0] == "^" and f[1][0] == "d" and f[2][0] == "n" and f[2][1] > 0 else f
 
 
 def _known_sums(coefficient: Fraction, bound: list[Idx], factors: list[tuple[eq.Expr, Any]]) -> Product | None:

@@ -86,13 +86,12 @@ class _Printer:
                     waiting.remove(f)
                     members.append(f)
                     more = [b for b in eq.free(f[0]) if b in left]
-                    names += more  # type: ignore[arg-type]
+                    names += more
                     left = [b for b in left if b not in more]
                     grown = True
             groups.append((names, members))
         sizes = [(("s", names[0].size), Fraction(1)) for names, members in groups if not members]
-        sums = [self.bound_sum(*g) for g in groups if g[1]]
-        sums = [t for sum_ in sums for t in sum_]
+        sums = [t for g in groups if g[1] for t in self.bound_sum(*g)]
         text = self.plain(abs(coefficient), free + sizes, sums)
         if coefficient == -1 and not sums and not sizes and len(free) == 1 and free[0][0][0] != "d" and not _is_tight(text, "+-*/ "):
             text = f"({text})"
@@ -112,7 +111,8 @@ class _Printer:
     def plain(self, coefficient: Fraction, factors: Sequence[tuple[eq.Expr, Any]], extra: Sequence[str]) -> str:
         if len(factors) == 1 and not extra and coefficient == 1 and factors[0][1] == 1:
             return self.text(factors[0][0])
-        up, down = [], []
+        up: list[str] = []
+        down: list[str] = []
         for f, e in factors:
             (down if e < 0 else up).append(self.power(f, abs(e)))
         shown, _ = number_text(coefficient)
@@ -206,7 +206,7 @@ class _Printer:
         if node in self.composer.names:
             return self.composer.names[node] + inside
         if node.op is VARIABLE:
-            return node.name + inside
+            return f"{node.name}{inside}"
         if node.op is NUMBER or node.op is SIZE:
             return self.sum(self.composer.products(e))
         if node.op.name == MERGE and node.rank <= 2:
@@ -318,8 +318,8 @@ def formula_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, obj
             n = "" if abs(c) == 1 else number_text(abs(c))[0] + ("*" if up_text else "")
             t = ("-" if c < 0 else "") + ((n + up_text) or "1") + down_text
             out += t if not out else " - " + t[1:] if t.startswith("-") else " + " + t
-    body = _ranged(out or "0", letters, F)
-    return f"{left}[{head}] = {body}" if head else f"{left} = {body}"
+    ranged = _ranged(out or "0", letters, F)
+    return f"{left}[{head}] = {ranged}" if head else f"{left} = {ranged}"
 
 
 def _indexable(m: mx.Term) -> str:

@@ -1,4 +1,4 @@
-"""Matrix terms: an immutable tree with a kind, arguments and a shape, and its leaves.
+"""Matrix terms: an immutable tree with a kind, arguments and a shape.
 
 A missing axis is `NONE`, so a vector of size 1 is no scalar. Kinds:
 
@@ -8,16 +8,11 @@ A missing axis is `NONE`, so a vector of size 1 is no scalar. Kinds:
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any, Final
 
 from symgrad.core.shape import Size
 
-__all__ = [
-    "NONE", "ONE", "SCALAR", "SYMMETRIC", "Axis", "Shape", "Term", "call", "eye", "facts_of", "is_negative", "is_zero", "leads_with_minus", "leaf",
-    "number", "ones", "size_leaf", "zeros",
-]
+__all__ = ["NONE", "SCALAR", "SYMMETRIC", "Axis", "Shape", "Term", "facts_of", "is_negative", "is_zero", "leads_with_minus"]
 
 
 class _None:
@@ -68,34 +63,6 @@ def _key(a: object) -> str:
     return a.key if isinstance(a, Term) else f"({','.join(_key(x) for x in a)})" if isinstance(a, tuple) else str(a)
 
 
-def leaf(name: str, shape: Shape, facts: frozenset[str] = frozenset()) -> Term:
-    """A named value."""
-    return Term("leaf", (name, facts), shape)
-
-
-def number(value: int | Fraction) -> Term:
-    """A rational number."""
-    return Term("num", (Fraction(value),), SCALAR)
-
-
-ONE = number(1)
-
-
-def ones(shape: Shape) -> Term:
-    """All ones; the number 1 for a scalar."""
-    return ONE if shape == SCALAR else Term("ones", (), shape)
-
-
-def zeros(shape: Shape) -> Term:
-    """All zeros; the number 0 for a scalar."""
-    return number(0) if shape == SCALAR else Term("zeros", (), shape)
-
-
-def eye(size: Axis) -> Term:
-    """The identity matrix."""
-    return Term("eye", (), (size, size))
-
-
 def is_zero(a: Term) -> bool:
     """Whether a term is identically zero."""
     return a.kind == "zeros" or (a.kind == "num" and a.args[0] == 0)
@@ -106,16 +73,6 @@ def facts_of(a: Term) -> frozenset[str]:
     if a.kind == "call":
         return _FACTS_OF_CALLS.get(a.args[0], frozenset())
     return a.args[1] if a.kind == "leaf" else frozenset()
-
-
-def call(name: str, args: Sequence[Term], shape: Shape) -> Term:
-    """A function of whole terms."""
-    return Term("call", (name, *args), shape)
-
-
-def size_leaf(size: Axis) -> Term:
-    """A size as a scalar."""
-    return number(size) if isinstance(size, int) else leaf(str(size), SCALAR, frozenset(("size",)))
 
 
 _FACTS_OF_CALLS = {"softmax": frozenset(("simplex", "positive")), "onehot": frozenset(("onehot",)), "exp": frozenset(("positive",))}

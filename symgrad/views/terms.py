@@ -1,17 +1,17 @@
 """Matrix terms from matrix terms, by constructors that simplify, so that every way of building a form ends in the same one."""
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
 from symgrad.views.compose import NoMatrixForm
-from symgrad.views.term import (
-    NONE, ONE, SCALAR, SYMMETRIC, Axis, Shape, Term, call, eye, facts_of, is_negative, is_zero, leads_with_minus, leaf, number, ones, size_leaf, zeros,
-)
+from symgrad.views.leaves import ONE, call, eye, leaf, number, ones, size_leaf, zeros
+from symgrad.views.term import NONE, SCALAR, SYMMETRIC, Axis, Shape, Term, facts_of, is_negative, is_zero, leads_with_minus
 
 __all__ = [
-    "NONE", "ONE", "SCALAR", "Axis", "Term", "add", "call", "diag", "diagonal", "elementwise", "eye", "facts_of", "is_negative", "is_zero", "leaf", "mul",
+    "NONE", "ONE", "SCALAR", "Axis", "Term", "add", "call", "diag", "diagonal", "elementwise", "eye", "is_negative", "is_zero", "leaf", "mul",
     "nonnegative", "number", "ones", "power", "rooted", "scalar_power", "size_leaf", "squares", "term", "total", "trace", "transpose", "zeros",
 ]
 
@@ -41,7 +41,7 @@ def _root(x: Term) -> tuple[Term, int]:
     """(base, exponent): powers, inverses and their transposes are powers of one base, so X*inv(X) and X'*(X^2)' merge."""
     if x.kind == "t" and x.args[0].kind == "mpow":
         return transpose(x.args[0].args[0]), x.args[0].args[1]
-    return x.args if x.kind == "mpow" else (x, 1)  # type: ignore[return-value]  # the arguments of a power are (base, exponent)
+    return x.args if x.kind == "mpow" else (x, 1)
 
 
 def mul(*factors: Term) -> Term:
@@ -52,7 +52,9 @@ def mul(*factors: Term) -> Term:
     coefficient, scalars, flat = Fraction(1), list[tuple[Term, Any]](), list[Term]()
     for f in factors:
         if f.kind == "term":
-            coefficient, f = coefficient * f.args[0], (scalars.extend(f.args[1]), f.args[2])[1]
+            coefficient *= f.args[0]
+            scalars += f.args[1]
+            f = f.args[2]
         for x in f.args if f.kind == "mul" else (f,):
             if x.kind == "eye" or x == ONE:
                 continue
@@ -106,7 +108,7 @@ def _push(flat: list[Term], x: Term) -> None:
 
 def _known_row_sums(flat: list[Term]) -> list[Term] | None:
     """The factors with a product of rows of known sum and ones evaluated: 1 of what is simplex or one-hot; None where the sum is 0."""
-    for n, (a, b) in enumerate(zip(flat, flat[1:], strict=False)):
+    for n, (a, b) in enumerate(itertools.pairwise(flat)):
         right = b.kind == "ones" and b.shape[1] is NONE and a.shape[0] is not NONE
         left = a.kind == "ones" and a.shape[0] is NONE and b.shape[1] is not NONE
         facts = facts_of(a) if right else facts_of(transpose(b)) if left else frozenset()

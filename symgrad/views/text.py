@@ -81,7 +81,7 @@ def _ones(m: Term) -> tuple[str, int]:
 
 
 def _eye(m: Term) -> tuple[str, int]:
-    return f"eye({size_text(m.shape[0])})", TIGHT  # type: ignore[arg-type]  # a square matrix has sizes
+    return f"eye({size_text(m.shape[0])})", TIGHT
 
 
 def _transpose(m: Term) -> tuple[str, int]:
@@ -230,7 +230,7 @@ def _logistic(m: Term) -> Term | None:
 
 
 def _body(p: Term) -> Term:
-    return p.args[2] if p.kind == "term" else p  # type: ignore[no-any-return]
+    return p.args[2] if p.kind == "term" else p
 
 
 def _without_ones(p: Term) -> Term:

@@ -13,8 +13,8 @@ from symgrad.core.shape import Shape, shape_text
 from symgrad.ops.arithmetic import filled, product
 from symgrad.views.chain import Factor, factors_of, named_chain, show_chain
 from symgrad.views.factors import FactorForms
-from symgrad.views.latex import latex_text
 from symgrad.views.index import component_text
+from symgrad.views.latex import latex_text
 from symgrad.views.matrix import Form, closed_form, index_form
 from symgrad.views.symbolic import to_sympy_text
 

@@ -1,7 +1,8 @@
 """Functions and words of whole terms, simplified by what is known of their arguments."""
 from __future__ import annotations
 
-from symgrad.views.term import SCALAR, Term, call, facts_of, is_zero, ones
+from symgrad.views.leaves import call, ones
+from symgrad.views.term import SCALAR, Term, facts_of, is_zero
 from symgrad.views.terms import add, power, term
 
 __all__ = ["adjugate", "apply"]
@@ -37,7 +38,7 @@ def _softmax_of(a: Term) -> Term | None:
 def is_invertible(a: Term) -> bool:
     """Whether a square matrix is invertible by what was declared of its leaves."""
     if a.kind in ("t", "mpow"):
-        return a.kind == "mpow" and a.args[1] < 0 or is_invertible(a.args[0])
+        return (a.kind == "mpow" and a.args[1] < 0) or is_invertible(a.args[0])
     if a.kind == "mul":
         return all(is_invertible(x) for x in a.args)
     return bool(facts_of(a) & {"invertible", "spd", "orthogonal"})
