@@ -35,7 +35,7 @@ UNARY = {
 }
 
 LINES: list[Line] = [
-    *(Line((n,), lambda x, f=getattr(np, n): f(x), k) for n, k in UNARY.items()),
+    *(Line((n,), lambda x, n=n: getattr(np, n)(x), k) for n, k in UNARY.items()),
     Line(("add", "subtract", "multiply"), lambda x, y, v, r, c, s: (x + v) * (y - c) + r * c - s * v + np.add(x, 1) - np.subtract(2, y) * np.multiply(v, v)),
     Line(("divide", "true_divide"), lambda x, v, c, s: x / v + c / v - np.divide(2, x) + np.true_divide(x, s), "positive"),
     Line(("power", "float_power"), lambda x, v, s: x**3 + x**v + 2**x + x**-1.5 + np.power(s, 2) + np.float_power(x, s) + x**0.5 + x**0, "positive"),

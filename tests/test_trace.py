@@ -105,7 +105,7 @@ def test_a_name_of_the_notation_or_of_an_input_is_no_name_of_a_value() -> None:
     def f(x: Any, T: Any) -> Any:
         x = x * 2
         mean = x.mean()
-        sum = x.sum() * T                                      # noqa: A001  # as people write
+        sum = x.sum() * T
         return mean + sum
     g = sg.trace(f, x=(3,), T=())
     assert list(g.names) == ["x", "T"]

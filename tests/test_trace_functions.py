@@ -47,7 +47,7 @@ def test_value_and_derivatives(line: Line) -> None:
             continue
         other = names[-1]
         hessian = sg.hessian(g, wrt=(name, other), of="loss").evaluate(values)
-        def slope(a: np.ndarray, name: str = name) -> np.ndarray:
+        def slope(a: np.ndarray, name: str = name, other: str = other) -> np.ndarray:
             return gradients.evaluate({**values, other: a})[name]
         assert error(hessian, numeric_derivative(slope, values[other])) < 1e-6, (name, other)
 

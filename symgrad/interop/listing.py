@@ -1,7 +1,7 @@
 """The tables of what traces come in; the list in docs/tracing.md goes out: `python -m symgrad.interop.listing` prints it."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from symgrad.core.node import variable
 from symgrad.errors import SymgradError, UnsupportedError
@@ -16,10 +16,13 @@ __all__ = ["listing"]
 
 def listing() -> str:
     """Markdown: the functions of NumPy by topic, the methods, and those that are refused."""
-    tables = {"Functions of entries": {**UFUNCS, **ELEMENTWISE}, "Reductions": REDUCTIONS, "Shapes and places": SHAPES, "Linear algebra": LINEAR_ALGEBRA}
+    tables: dict[str, Mapping[str, Callable[..., object]]] = {
+        "Functions of entries": {**UFUNCS, **ELEMENTWISE}, "Reductions": REDUCTIONS, "Shapes and places": SHAPES, "Linear algebra": LINEAR_ALGEBRA,
+    }
     refused = sorted(name for table in tables.values() for name, f in table.items() if _refuses(f))
     lines = [f"- **{topic}**: {_named(name for name in table if name not in refused)}" for topic, table in tables.items()]
-    return "\n".join([*lines, f"- **Methods of an array**: {_named(m for m in METHODS if m not in refused)}", f"- **Refused, with the remedy in the message**: {_named(refused)}"])
+    methods = _named(m for m in METHODS if m not in refused)
+    return "\n".join([*lines, f"- **Methods of an array**: {methods}", f"- **Refused, with the remedy in the message**: {_named(refused)}"])
 
 
 def _named(names: Iterable[str]) -> str:

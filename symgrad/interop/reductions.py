@@ -103,8 +103,8 @@ def _norm(x: object, ord: object = None, axis: object = None, keepdims: bool = F
     if len(axes) == 1 and ord in (np.inf, -np.inf):
         return along(_extremum("max" if ord == np.inf else "min"))(map_function("abs", node), axis, keepdims=keepdims)
     if len(axes) == 1 and isinstance(ord, int | float) and ord > 0:
-        powers = along(lambda n, a: total(n, a))(map_function("abs", node) ** ord, axis, keepdims=keepdims)  # type: ignore[operator]  # operators are set by name
-        return powers ** (1 / ord)  # type: ignore[no-any-return, operator]  # as above
+        powers = along(lambda n, a: total(n, a))(map_function("abs", node) ** ord, axis, keepdims=keepdims)
+        return powers ** (1 / ord)
     raise UnsupportedError(f"np.linalg.norm(ord={ord!r}) over {len(axes)} axes: known are None, 1, 2, p > 0, inf of vectors and 'fro' of matrices")
 
 
@@ -117,7 +117,7 @@ def _cumprod(a: object, axis: int | None = None, dtype: object = None, out: obje
     _check(dtype, out)
     node = as_node(a)
     node, at = (reshaped(node, [-1]), 0) if axis is None else (node, axis_of(axis, node.rank))
-    from_left = [node[(slice(None),) * at + (slice(k, k + 1),)] for k in range(whole(node.shape[at], "cumprod"))]  # type: ignore[index]  # as above
+    from_left = [node[(slice(None),) * at + (slice(k, k + 1),)] for k in range(whole(node.shape[at], "cumprod"))]
     for k in range(1, len(from_left)):
         from_left[k] = times(from_left[k - 1], from_left[k])
     return joined(from_left, at)
@@ -141,7 +141,7 @@ def _diff(a: object, n: int = 1, axis: int = -1) -> Node:
     at = axis_of(axis, node.rank)
     for _ in range(n):
         ahead = (slice(None),) * at
-        node = minus(node[(*ahead, slice(1, None))], node[(*ahead, slice(None, -1))])  # type: ignore[index]  # as above
+        node = minus(node[(*ahead, slice(1, None))], node[(*ahead, slice(None, -1))])
     return node
 
 

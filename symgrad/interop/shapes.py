@@ -96,7 +96,7 @@ def _squeeze(a: object, axis: object = None) -> Node:
 
 def _nodes(arrays: object) -> list[Node]:
     if not isinstance(arrays, list | tuple):
-        arrays = [as_node(arrays)[k] for k in range(int(np.shape(arrays)[0]))]  # type: ignore[index, call-overload]  # operators are set by name
+        arrays = [as_node(arrays)[k] for k in range(int(np.shape(arrays)[0]))]  # type: ignore[call-overload]  # its first size
     if not arrays:
         raise ShapeError("nothing to join: the list is empty")
     return [as_node(x) for x in arrays]

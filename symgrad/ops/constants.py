@@ -10,11 +10,11 @@ from fractions import Fraction
 
 import numpy as np
 import sympy as sp
-from numpy.typing import NDArray
 
 from symgrad.core.node import Constant, Node, constant_node, number_node, size_node
 from symgrad.core.shape import Extent
 from symgrad.errors import InputError
+from symgrad.ops.arithmetic import map_function
 from symgrad.ops.masks import Mask
 
 __all__ = ["Names", "as_node", "constant", "naming"]
@@ -63,6 +63,16 @@ def constant(array: object, name: str = "") -> Node:
     return constant_node(name or (names.of(array, digest) if names else f"c_{digest[:6]}"), Constant(digest, values))
 
 
+def _real(value: float) -> Node:
+    """A number as it is written; the square root of a whole number as a root, so that 1/np.sqrt(3) reads 1/sqrt(3)."""
+    if not math.isfinite(value):
+        return constant(value)
+    square = round(value * value) if 1 < value < 1000 else 0
+    if square and not value.is_integer() and math.sqrt(square) == value:
+        return map_function("sqrt", number_node(square))
+    return number_node(Fraction(repr(value)))
+
+
 def as_node(value: object) -> Node:
     """A node from a node, a mask, a size, a number or an array of numbers. Raises InputError for anything else."""
     if isinstance(value, Node):
@@ -84,5 +94,5 @@ def as_node(value: object) -> Node:
     if isinstance(value, bool | int):
         return number_node(int(value))
     if isinstance(value, float):
-        return number_node(Fraction(repr(value))) if math.isfinite(value) else constant(value)
+        return _real(value)
     raise InputError(f"a node combines with nodes, numbers and arrays of numbers, not with {type(value).__name__}")

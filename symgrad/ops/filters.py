@@ -78,7 +78,7 @@ def _tap(term: Node, node: Node, keep: Collection[Node]) -> _Tap | None:
 def _opened(node: Node, index: Index, keep: Collection[Node]) -> tuple[Node, Index]:
     """What a slice of a slice reads of the array itself."""
     while node.op.name in ("slice", "transpose") and node not in keep and node.op.body is not None:
-        table = dict(zip(node.op.out, index, strict=True))
+        table: dict[eq.Index, eq.Index] = dict(zip(node.op.out, index, strict=True))
         index = tuple(eq.substitute(node.op.body, table)[2])
         node = node.operands[0]
     return node, index
@@ -99,7 +99,7 @@ def _joined(taps: Sequence[_Tap], node: Node) -> Node | None:
     sizes = [w.shape[a] for a in axes]
     if not axes or not all(isinstance(s, int) for s in sizes) or len(places) != len(taps):
         return None
-    if set(places) != set(itertools.product(*[range(int(s)) for s in sizes])):  # type: ignore[arg-type]  # whole by the check above
+    if set(places) != set(itertools.product(*[range(int(s)) for s in sizes])):
         return None
     origin = places[(0,) * len(axes)].constants(1)
     steps = [_difference(places, k, len(axes), origin) for k in range(len(axes))]
