@@ -97,6 +97,8 @@ def _converted(lines: Sequence[Statement | Expression], shapes: Mapping[str, Sha
         return reader.value(trees[-1], {name: index_symbol(name) for name in free_indices(trees[-1])}).expr
     except RecursionError:
         raise UnsupportedError("the expression is nested too deeply for sympy: name a part on a line of its own") from None
+    except (TypeError, ValueError, AttributeError, NotImplementedError) as error:   # sympy's own words for what it cannot hold
+        raise UnsupportedError(f"sympy has no form for this: {error}") from None
 
 
 def _whole_names(trees: Sequence[Expression]) -> frozenset[str]:
