@@ -84,7 +84,7 @@ def _is_shift(node: Node) -> bool:
 
 
 def _is_maximum(node: Node) -> bool:
-    while node.op.name in ("broadcast", "slice"):
+    while node.op.name in ("broadcast", "sum"):
         node = node.operands[0]
     return node.op.name == "max"
 

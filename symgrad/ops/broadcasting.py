@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from fractions import Fraction
 
 import sympy as sp
@@ -18,7 +18,7 @@ from symgrad.ops.stacking import plain_size
 
 __all__ = [
     "aligned", "as_size", "broadcast_shape", "combined", "expand", "is_finite_constant", "letters_of", "minus", "over", "place", "plus", "raised",
-    "spread", "times", "whole",
+    "spread", "times", "whole", "without",
 ]
 
 
@@ -51,6 +51,12 @@ def place(node: Node, index: Sequence[eq.Index], shape: Sequence[Size]) -> Node:
     return apply(_place_op(tuple(eq.affine(i, {}) if isinstance(i, int) else i for i in index), len(shape)), node, shape=tuple(shape))
 
 
+def without(node: Node, axes: Collection[int]) -> Node:
+    """The node without some axes of size 1: the sum along them, which closed forms can say."""
+    names = letters_of(node)
+    return product([(node, names)], [x for a, x in enumerate(names) if a not in axes]) if axes else node
+
+
 def expand(node: Node, axes: Sequence[int], shape: Sequence[Size]) -> Node:
     """The node along the given axes of a larger shape, repeated along the others."""
     return place(node, [f"o{a}" for a in axes], shape)
@@ -61,8 +67,8 @@ def spread(node: Node, shape: Shape) -> Node:
     offset = len(shape) - node.rank
     if node.shape == shape:
         return node
-    index: list[eq.Index] = [0 if n == 1 and shape[offset + a] != 1 else f"o{offset + a}" for a, n in enumerate(node.shape)]
-    return place(node, index, shape)
+    gone = [a for a, n in enumerate(node.shape) if n == 1 and shape[offset + a] != 1]
+    return expand(without(node, gone), [offset + a for a in range(node.rank) if a not in gone], shape)
 
 
 def aligned(nodes: Sequence[Node]) -> tuple[list[Term], tuple[str, ...], Shape]:
@@ -72,12 +78,8 @@ def aligned(nodes: Sequence[Node]) -> tuple[list[Term], tuple[str, ...], Shape]:
     terms: list[Term] = []
     for n in nodes:
         offset = len(shape) - n.rank
-        long = [n.shape[a] == 1 and shape[offset + a] != 1 for a in range(n.rank)]
-        kept = [a for a in range(n.rank) if not long[a]]
-        if any(long):
-            where = {a: f"o{m}" for m, a in enumerate(kept)}
-            n = place(n, [where.get(a, 0) for a in range(n.rank)], [n.shape[a] for a in kept])
-        terms.append((n, tuple(names[offset + a] for a in kept)))
+        long = [a for a in range(n.rank) if n.shape[a] == 1 and shape[offset + a] != 1]
+        terms.append((without(n, long), tuple(names[offset + a] for a in range(n.rank) if a not in long)))
     return terms, names, shape
 
 

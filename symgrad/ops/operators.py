@@ -13,7 +13,7 @@ from symgrad.core.node import Node, operators, size_node
 from symgrad.core.shape import Extent, size_expression, size_operators
 from symgrad.errors import ShapeError, UnsupportedError
 from symgrad.ops.arithmetic import map_function, product, scaled
-from symgrad.ops.broadcasting import as_size, broadcast_shape, minus, over, place, plus, raised, times
+from symgrad.ops.broadcasting import as_size, broadcast_shape, minus, over, plus, raised, times, without
 from symgrad.ops.choice import compared
 from symgrad.ops.constants import as_node
 from symgrad.ops.indexing import index_node
@@ -45,8 +45,7 @@ def matmul(left: object, right: object) -> Node:
         count = node.rank - len(own)
         kept = [k for k in range(count) if node.shape[k] == lead[len(lead) - count + k]]
         if len(kept) < count:
-            where = {k: f"o{m}" for m, k in enumerate([*kept, *range(count, node.rank)])}
-            node = place(node, [where.get(k, 0) for k in range(node.rank)], [node.shape[k] for k in where])
+            node = without(node, [k for k in range(count) if k not in kept])
         return node, [*(names[len(lead) - count + k] for k in kept), *own]
     row, column = ("i", "k") if a.rank > 1 else ("k",), ("k", "j") if b.rank > 1 else ("k",)
     return product([term(a, row), term(b, column)], [*names, *row[:-1], *column[1:]])

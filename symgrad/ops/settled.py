@@ -11,7 +11,7 @@ from symgrad.core import equation as eq
 from symgrad.core.node import Node, apply, growing, number_node, topological
 from symgrad.core.op import make_op
 from symgrad.ops import recognise
-from symgrad.ops.arithmetic import map_function, scaled
+from symgrad.ops.arithmetic import map_function, product, scaled
 from symgrad.ops.broadcasting import expand
 from symgrad.ops.filters import convolution_of
 from symgrad.ops.reduction import reduce
@@ -55,6 +55,8 @@ class _Settling:
         body, op = node.op.body, node.op
         if body is None or op.where or not any(self.is_expansion(o) for o in node.operands):
             return node
+        if body[0] == "S" and body[2][0] == "r":
+            return self.without_sum(node)
         if any(e[0] in "Ss" for e in eq.walk(body)):
             return node
         operands = list(node.operands)
@@ -74,6 +76,18 @@ class _Settling:
         else:
             made = apply(make_op(op.name, [o.rank for o in operands], out, body, positive=op.positive, reuse=op.reuse), *operands, shape=shape)
         return self.recognised(made) if len(along) == node.rank else expand(self.recognised(made), along, node.shape)
+
+    def without_sum(self, node: Node) -> Node:
+        """The sum along axes of size 1 that its operand has added reads what the operand expands."""
+        body, operand = node.op.body, node.operands[0]
+        assert body is not None and operand.op.body is not None
+        kept = operand.op.body[2]
+        gone = [i for o, i in zip(operand.op.out, body[2][2], strict=True) if o not in kept]
+        single = [i for o, i, n in zip(operand.op.out, body[2][2], operand.shape, strict=True) if o not in kept and n == 1]
+        if set(gone) != set(body[1]) or len(single) != len(gone):
+            return node
+        index = tuple(i for o, i in zip(operand.op.out, body[2][2], strict=True) if o in kept)
+        return product([(operand.operands[0], index)], node.op.out)
 
     def opened(self, e: eq.Expr, operand: Node) -> tuple[eq.Expr, Node]:
         """A reference to an expanded operand as one to what it expands, where no index can leave the axes that go."""
@@ -149,20 +163,29 @@ def _logarithm(node: Node, keep: Collection[Node]) -> Node | None:
 
 
 def _unshifted(node: Node, keep: Collection[Node]) -> Node:
-    """softmax and log_softmax do not change with a shift; logsumexp(z - m) = logsumexp(z) - m."""
-    if node.op.name not in ("softmax", "log_softmax", "logsumexp"):
+    """softmax and log_softmax do not change with a shift: a maximum subtracted for safety goes."""
+    if node.op.name == "transpose" and node.operands[0] not in keep:
+        return _again(node, (_unshifted(node.operands[0], keep),))
+    if node.op.name not in ("softmax", "log_softmax"):
         return node
     inner = node.operands[0]
-    count = _reduced(node)
-    pair = _difference(inner)
-    if pair is None or inner in keep or pair[1][0].rank > inner.rank - count:
+    shift = _shift(inner, keep)
+    if shift is None or set(shift[2]) & set(inner.op.out[inner.rank - _reduced(node):]):
         return node
-    (z, _), (_, letters) = pair
-    if z.rank != inner.rank or any(x in inner.op.out[inner.rank - count:] for x in letters) or letters != inner.op.out[:len(letters)]:
-        return node
-    if node.op.name != "logsumexp":
-        return _again(node, (z,))
-    return node                                                # its shift is taken back where it is added
+    return _again(node, (shift[0],))
+
+
+def _shift(node: Node, keep: Collection[Node]) -> tuple[Node, Node, tuple[str, ...]] | None:
+    """z, m and the axes of the node that m has, where the node is z - m, its axes perhaps in another order."""
+    base, index = node, node.op.out
+    if node.op.name == "transpose" and node.op.body is not None:
+        base, index = node.operands[0], node.op.body[2]
+    pair = _difference(base)
+    if pair is None or {node, base} & set(keep):
+        return None
+    (z, _), (m, letters) = pair
+    place = dict(zip(base.op.out, index, strict=True))
+    return product([(z, index)], node.op.out), m, tuple(place[x] for x in letters)
 
 
 def _reduced(node: Node) -> int:
@@ -194,9 +217,9 @@ def _sum(node: Node, keep: Collection[Node]) -> Node | None:
         soft, m = node.operands[f[1]], node.operands[g[1]]
         if soft.op.name != "logsumexp" or soft in keep or soft.operands[0] in keep:
             continue
-        pair = _difference(soft.operands[0])
-        if pair is not None and pair[1][0] is m and pair[1][1] == soft.operands[0].op.out[:m.rank]:
-            return _again_rows(soft, pair[0][0])
+        shift = _shift(soft.operands[0], keep)
+        if shift is not None and shift[1] is m and shift[2] == soft.operands[0].op.out[:m.rank]:
+            return _again_rows(soft, shift[0])
     return None
 
 

@@ -11,7 +11,7 @@ from symgrad.core.node import Node
 from symgrad.core.shape import Shape, Size, shape_text, size_expression
 from symgrad.errors import InputError, ShapeError
 from symgrad.ops.arithmetic import filled, product
-from symgrad.ops.broadcasting import as_size, expand, letters_of, place, plus, spread, whole
+from symgrad.ops.broadcasting import as_size, expand, letters_of, place, plus, spread, whole, without
 from symgrad.ops.constants import as_node, constant
 from symgrad.ops.indexing import read, window
 from symgrad.ops.reversal import reversed_axis
@@ -69,9 +69,7 @@ def squeezed(node: Node, axes: Sequence[int]) -> Node:
     for a in axes:
         if node.shape[a] != 1:
             raise ShapeError(f"axis {a} has size {node.shape[a]}, not 1")
-    kept = [a for a in range(node.rank) if a not in axes]
-    where = {a: f"o{m}" for m, a in enumerate(kept)}
-    return place(node, [where.get(a, 0) for a in range(node.rank)], [node.shape[a] for a in kept]) if axes else node
+    return without(node, axes)
 
 
 def summed_shape(shape: Shape) -> sp.Expr:
