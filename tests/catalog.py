@@ -16,6 +16,7 @@ from symgrad.ops.attention import attention
 from symgrad.ops.choice import choose, larger, smaller
 from symgrad.ops.convolution import convolve, pool, windows
 from symgrad.ops.extrema import extremum
+from symgrad.ops.filters import convolution_of
 from symgrad.ops.indexing import component, window
 from symgrad.ops.kernels import Array
 from symgrad.ops.linalg import STRUCTURED, matrix_function
@@ -243,6 +244,14 @@ def _layers() -> Iterator[Sample]:
                  (("h", 2), ("m", 3), ("n", 2), ("d", 2), ("p", 1)))
 
 
+def _filtered(x: Node, w: Node, first: Callable[[int], int]) -> Node:
+    """A filter of three weights as a sum of slices of five entries, from `first(place)` on, and the op that it is recognised as."""
+    taps = [product([(component(w, 0, k), ""), (window(x, 0, slice(first(k), first(k) + 5)), "i")], "i") for k in range(3)]
+    made = convolution_of(add([(t, "i") for t in taps], "i"), ())
+    assert made is not None
+    return made
+
+
 def _recognised() -> Iterator[Sample]:
     """Textbook forms, each with the op that it becomes behind a colon."""
     one = number_node(1)
@@ -272,6 +281,8 @@ def _shapings() -> Iterator[Sample]:
     yield Sample("reverse three", lambda x: reversed_axis(x, 0), ("3n",), ("real",), stacks=False)
     for text, chosen in (("1:", slice(1, None)), ("::2", slice(None, None, 2)), ("3:0:-2", slice(3, 0, -2)), ("-2:", slice(-2, None))):
         yield Sample(f"slice [{text}]", lambda x, c=chosen: window(x, 0, c), ("5n",), ("real",), stacks=False)
+    yield Sample("slices that are a filter", lambda x, w: _filtered(x, w, lambda k: k), ("7", "3"), real, stacks=False)
+    yield Sample("slices that are a filter, reversed", lambda x, w: _filtered(x, w, lambda k: 2 - k), ("7", "3"), real, stacks=False)
     yield Sample("slice of a named size", lambda x: window(x, 0, slice(1, None, 2)), ("nm",), ("real",), stacks=False)
     yield Sample("all but the last", lambda x: window(x, 0, slice(None, -1)), ("nm",), ("real",), (("n", 3),), False)
     yield Sample("component", lambda x: component(x, 1, 1), ("n3",), ("real",), stacks=False)

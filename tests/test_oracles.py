@@ -211,7 +211,7 @@ ABSENT = {
     "form:": "the op that the form becomes is compared under its own name", "huber": "PyTorch takes the bound as a number only",
     "groupnorm": "standardise between two rearrangements, each compared by itself",
     **dict.fromkeys(
-        "slice all component the every pad join tile repeat roll cumulative upper reshape choose select larger smaller".split(),
+        "slice slices all component the every pad join tile repeat roll cumulative upper reshape choose select larger smaller".split(),
         "entries of an array in other places: compared with differences, nothing is calculated"),
 }
 """The first word of a sample's name -> why no library is asked."""
