@@ -79,5 +79,7 @@ class InternalError(SymgradError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean a, b?` for the known names closest to `name`, or an empty string."""
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    names = list(known)
+    same = [k for k in names if k.lower() == name.lower()]
+    close = list(dict.fromkeys([*same, *difflib.get_close_matches(name, names, n=3, cutoff=0.5)]))[:3]
     return f"; did you mean {', '.join(close)}?" if close else ""

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike
 import symgrad.network  # noqa: F401  # gives Graph.parse its parser
 from symgrad.core.graph import Graph, as_graph, check_unique
 from symgrad.core.node import Node, Variable, topological, variable
-from symgrad.core.shape import Shape, shape_text, size_number
+from symgrad.core.shape import Shape, shape_text, size_names, size_number
 from symgrad.derive.forward import forward
 from symgrad.derive.reverse import Reverse, Step, reverse
 from symgrad.derive.structure import structure_of, within_structure
 from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
-from symgrad.run.executor import Trace, check_names, execute
+from symgrad.run.executor import Trace, bind_values, check_names, execute
 from symgrad.run.functions import ByOrder, Given, One, function_values, split_functions, stand_in
 from symgrad.run.gate import gated
 from symgrad.run.numpy_backend import Program, compile_nodes
@@ -126,10 +126,11 @@ class Derivative:
         """
         everything, functions = with_functions({**values, **directions}, functions)
         nodes = [self.output, self.variable if self.node is None else self.node]
-        leaves = {n.name for n in topological(nodes) if isinstance(n.data, Variable)}
-        check_names(everything, leaves | set(self.graph.variables()))
-        trace = execute(nodes if self.node is None else [self.node], everything, sizes={**self.graph.sizes, **(sizes or {})},
-                        functions=function_values(functions))
+        leaves = {n.name: n for n in topological([*self.graph.variables().values(), *nodes]) if isinstance(n.data, Variable)}
+        check_names(everything, leaves)
+        given = [n for name, n in leaves.items() if name in everything]
+        numbers = bind_values(given, everything, {**self.graph.sizes, **(sizes or {})})[1]
+        trace = execute(nodes if self.node is None else [self.node], everything, sizes=numbers, functions=function_values(functions))
         if self.node is None:
             return zeros(self.shape, trace)
         return self.arranged(trace[self.node])
@@ -329,8 +330,18 @@ def compile_derivative(what: Derivation | Derivative, backend: str = "numpy", fu
     program = compile_nodes(what.output if isinstance(what, Derivation) else None, {k: d.node for k, d in derivatives.items() if d.node is not None},
                             names, functions=function_values(functions), sizes=graph.sizes,
                             zeros={k: d.output_shape + d.variable_shape for k, d in zero.items()},
-                            also=topological([n for d in zero.values() for n in ((d.output, d.variable) if d.axes else (d.variable,))]))
+                            also=carriers(derivatives.values()))
     return Compiled(program, derivatives, not isinstance(what, Derivation), frozenset(graph.variables()) - {*program.arguments})
+
+
+def carriers(derivatives: Iterable[Derivative]) -> list[Node]:
+    """The variables whose arrays tell sizes that no array tells which the derivatives read: D of 2*x is 2*eye(n), where x tells n."""
+    found = [d.node for d in derivatives if d.node is not None]
+    shapes = [*(n.shape for n in topological(found)), *(d.output_shape + d.variable_shape for d in derivatives if d.node is None)]
+    told = {s for n in topological(found) if isinstance(n.data, Variable) for s in n.shape}
+    missing = {name for shape in shapes for size in shape for name in size_names(size)} - told
+    below = topological([n for d in derivatives for n in (d.variable, d.output)])
+    return [n for n in below if isinstance(n.data, Variable) and missing & {*n.shape}]
 
 
 def source_of(what: Derivation | Derivative, backend: str = "numpy", functions: Given = None) -> str:

@@ -135,9 +135,11 @@ class Graph:
 
 
 def as_graph(what: Graph | Node) -> Graph:
-    """A graph around a node: every variable below it, and the node as output."""
+    """A graph around a node: every variable below it, and the node as output. Raises InputError for anything else."""
     if isinstance(what, Graph):
         return what
+    if not isinstance(what, Node):
+        raise InputError(f"a graph or a node is needed, not {what!r}")
     leaves = {n.name: n for n in topological([what]) if isinstance(n.data, Variable)}
     return Graph(names=leaves, output=what, latex={n: v.data.latex for n, v in leaves.items() if isinstance(v.data, Variable) and v.data.latex})
 

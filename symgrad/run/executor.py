@@ -38,10 +38,11 @@ def bind_values(nodes: Iterable[Node], values: Mapping[str, ArrayLike], sizes: M
     that are not in the graph, MissingValueError for a variable without a value.
     """
     leaves = {n.name: n for n in nodes if isinstance(n.data, Variable) and n.data.value is None}
-    raw = {k: np.asarray(v) for k, v in values.items()}
+    raw = {k: _array(k, v) for k, v in values.items()}
     single = bool(raw) and all(a.dtype == np.float32 for a in raw.values())
     found: dict[str, Array] = {}
     numbers: dict[str, int] = dict(sizes or {})
+    said: dict[object, str] = {}                           # which axis gave a size
     for name, node in leaves.items():
         if name not in raw:
             raise MissingValueError(f"no value for {name} ({shape_text(node.shape)}); given: {', '.join(raw) or 'none'}")
@@ -55,10 +56,21 @@ def bind_values(nodes: Iterable[Node], values: Mapping[str, ArrayLike], sizes: M
         axis = bind(node.shape, array.shape, numbers)
         if axis is not None:
             size = node.shape[axis]
-            raise InputError(f"axis {axis + 1} of {name} has length {array.shape[axis]}, but {size}"
-                             + (f" is {numbers[size]}" if isinstance(size, str) else " is declared"))
+            here = f"axis {axis + 1} of {name} has length {array.shape[axis]}, but {size}"
+            other = f", as {said[size]} says" if size in said else ", as declared"
+            raise InputError(here + (f" is {numbers[size]}{other}" if isinstance(size, str) else " is declared"))
+        for k, size in enumerate(node.shape):
+            if isinstance(size, str) and size not in (sizes or {}):
+                said.setdefault(size, f"axis {k + 1} of {name}")
         found[name] = array.astype(np.float32 if single else np.float64)
     return found, numbers
+
+
+def _array(name: str, value: ArrayLike) -> Array:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise InputError(f"the value of {name} is no array: its rows have different lengths") from None
 
 
 def check_names(values: Iterable[str], known: Iterable[str]) -> None:

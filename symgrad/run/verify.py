@@ -18,7 +18,7 @@ from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
 from symgrad.run.differences import MOVES, numeric_derivative
 from symgrad.run.evaluate import Functions
-from symgrad.run.executor import bind_values, execute
+from symgrad.run.executor import bind_values, check_names, execute
 from symgrad.run.functions import stand_in
 from symgrad.run.sampling import sample, sample_sizes, styles
 
@@ -99,6 +99,8 @@ def _checked(claims: Mapping[str, Claim], graph: Graph, values: Mapping[str, Arr
              outputs: list[Node]) -> tuple[dict[str, float], dict[str, int]]:
     """Errors by name. At random values, a kink or a pole close by can spoil one draw, so a few are tried; a wrong rule fails all."""
     if values is not None:
+        leaves = [n for n in topological([*outputs, *graph.variables().values()]) if isinstance(n.data, Variable)]
+        check_names(values, [n.name for n in leaves])
         arrays, sizes = bind_values(topological(outputs), values, graph.sizes)
         doubles = {k: a.astype(float) for k, a in arrays.items()}
         return {k: _error(c, doubles, sizes, functions) for k, c in claims.items()}, sizes
