@@ -152,7 +152,7 @@ class FactorForms:
             if len(rows) + len(columns) > 2:
                 raise NoMatrixForm("more than two axes")
             term = eliminator.matrix(("r", node, index), rows + columns)
-            term = mx.transpose(term) if not rows and columns else term
+            term = mx.transpose(term) if not rows and len(columns) == 1 else term
             alone = len(self.factors) == 1 or _needs_no_brackets(term)
             return FactorForm(factor, self.jac(factor), text(term) if alone else tight(term), shape, diagonal=term.kind in ("diag", "eye"))
         except NoMatrixForm:

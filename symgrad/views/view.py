@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sympy as sp
 
@@ -115,6 +115,8 @@ class Viewer:
     def index(self) -> View:
         """The component form."""
         form = index_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.words)
+        if "D" in self.graph.words:                        # a scalar's line would define a D that is there already
+            form = replace(form, body=form.body.removeprefix("D = "))
         return self.view("index", form, self.shape)
 
     @functools.cached_property
