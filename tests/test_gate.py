@@ -21,6 +21,7 @@ from symgrad.views import text as texts
 from symgrad.views.matrix import Form, closed_form
 from symgrad.views.term import Term
 
+
 def derived(expr: str, wrt: str, order: int = 1) -> tuple[Graph, Node]:
     """A graph and a derivative in it."""
     graph = parse(expr, vars={"x": ("n",), "y": ("m",), "A": ("m", "n"), "B": ("n", "n"), "t": ()})

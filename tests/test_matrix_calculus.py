@@ -1,6 +1,9 @@
 """Problems with known answers: every form against differences of the forward program, read back from its text, and no longer than its source's."""
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +48,24 @@ def test_no_longer_than_the_source(problems: list[Case]) -> None:
 def test_sizes_are_unequal() -> None:
     """A transposition never fits by accident."""
     assert len(set(SIZES.values())) == len(SIZES)
+
+
+PROGRAM = """
+import os
+import subprocess
+import sys
+from pathlib import Path
+from matrix_problems import cases
+for name in ("matrix_calculus", "matrix_calculus_own"):
+    for case in cases(Path("cases") / f"{name}.json"):
+        answer = case.answer()
+        print(case.id, answer.matrix, answer.index)
+"""
+
+
+def test_same_text_in_every_process() -> None:
+    """Nothing depends on the order of sets or on where objects lie in memory."""
+    def printed(seed: str) -> str:
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        return subprocess.run([sys.executable, "-c", PROGRAM], cwd=Path(__file__).parent, env=environment, capture_output=True, text=True, check=True).stdout
+    assert printed("1") == printed("4321")

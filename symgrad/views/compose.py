@@ -33,6 +33,8 @@ class Idx:
     def __str__(self) -> str:
         return f"x{self.serial:09d}"                       # in order of creation: what sorts by it is deterministic
 
+    __repr__ = __str__
+
 
 Product = tuple[Fraction, list[Idx], list[tuple[eq.Expr, Any]]]
 """coefficient * sum over bound indices of factor ^ exponent ..."""

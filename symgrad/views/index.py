@@ -261,13 +261,29 @@ def component_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, o
 
 
 def merged(products: Sequence[Product]) -> list[Product]:
-    """Like terms added: products that are equal up to bound names."""
+    """Like terms added: products that are equal up to bound names, as far as an order of factors that is blind to these shows it."""
+    places: dict[Node, int] = {}
     found: dict[object, list[Any]] = {}
     for c, bound, factors in products:
-        ordered = sorted((("^", f, ("n", e)) for f, e in factors), key=lambda x: str(key(x)))
-        slot = found.setdefault(key(("S", tuple(bound), ("*", tuple(ordered)))), [Fraction(0), bound, factors])
+        ordered = sorted(((_blind(f, bound, places), str(e), f, e) for f, e in factors), key=lambda x: x[:2])
+        seen = dict.fromkeys(b for _, _, f, _ in ordered for b in eq.free(f) if b in bound)
+        numbers = {b: -1 - n for n, b in enumerate(seen)}
+        slot = found.setdefault((len(bound), *((key(f, numbers), e) for _, _, f, e in ordered)), [Fraction(0), bound, factors])
         slot[0] += c
     return [(c, b, f) for c, b, f in found.values() if c]
+
+
+def _blind(e: eq.Expr, bound: Sequence[Idx], places: dict[Node, int]) -> str:
+    """A text to sort factors by, the same in every process: nodes by when they are first met, bound indices all alike."""
+    def show(i: eq.Index) -> str:
+        return "b" if i in bound else str(i)
+    if e[0] == "r":
+        return f"r{places.setdefault(e[1], len(places))}[{','.join(map(show, e[2]))}]"
+    if e[0] == "d":
+        return f"d[{','.join(sorted(map(show, e[1:])))}]"
+    if e[0] in "nks":
+        return str(e)
+    return f"{e[0]}{e[1] if e[0] == 'f' else ''}({','.join(_blind(a, bound, places) for a in eq.children(e))})"
 
 
 def _ranged(body: str, letters: Letters, F: Sequence[Idx]) -> str:
