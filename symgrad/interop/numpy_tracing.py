@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import keyword
 import linecache
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ __all__ = ["Shaped", "trace"]
 Shaped = Sequence[Size] | ArrayLike | Node
 """A shape (a tuple of names and whole numbers), an array or a number whose shape is taken, or a variable made before."""
 
-_HOME = str(Path(__file__).parents[1])
+_HOMES = tuple(str(folder) + os.sep for folder in (Path(__file__).parents[1], Path(np.__file__).parent))
 
 
 def trace(function: Callable[..., object], /, **inputs: Shaped) -> Graph:
@@ -221,7 +222,7 @@ def _located(error: BaseException, traceback: TracebackType | None, message: str
     function, file, line = "", "", 0
     while traceback is not None:
         name = traceback.tb_frame.f_code.co_filename
-        if not name.startswith(_HOME) and "numpy" not in Path(name).parts and not name.startswith("<__array"):
+        if not name.startswith((*_HOMES, "<__array")):
             function, file, line = traceback.tb_frame.f_code.co_name, name, traceback.tb_lineno
         traceback = traceback.tb_next
     source = linecache.getline(file, line).strip()
