@@ -157,7 +157,7 @@ def test_symbolic_sizes_are_numbers() -> None:
     (lambda z: (z - z.max(1, keepdims=True)) - np.log(np.exp(z - z.max(1, keepdims=True)).sum(1, keepdims=True)), "log_softmax", "max"),
     (lambda z: np.log(np.sum(np.exp(z), axis=1)), "logsumexp", "exp"),
     (lambda z: z.max(1) + np.log(np.sum(np.exp(z - z.max(1, keepdims=True)), axis=1)), "logsumexp", "max"),
-    (lambda z: 1 / (1 + np.exp(-z)), "sigmoid", "exp"), (lambda z: np.log(1 + np.exp(z)), "softplus", "exp"),
+    (lambda z: 1 / (1 + np.exp(-z)), "sigmoid", "exp"), (lambda z: np.log(1 + np.exp(z)), "softplus", "exp"), (lambda z: np.log1p(np.exp(z)), "softplus", "exp"),
     (lambda z: np.log(sg.sigmoid(z)), "softplus", "sigmoid"), (lambda z: np.maximum(z, 0), "relu", "step"), (lambda z: np.maximum(0.0, z), "relu", "step"),
     (lambda z: z * (z > 0), "relu", "step"), (lambda z: np.where(z > 0, z, 0), "relu", "step"), (lambda z: np.clip(z, 0, None), "step", "exp"),
     (lambda z: sum(np.array([0.5, 1.0, 2.0])[k] * z[:, k:k + 2] for k in range(3)), "add", "exp"),

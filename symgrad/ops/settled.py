@@ -162,6 +162,12 @@ def _logarithm(node: Node, keep: Collection[Node]) -> Node | None:
     return None if found is node else _unshifted(found, keep)
 
 
+def _softplus(node: Node, keep: Collection[Node]) -> Node | None:
+    """log1p(exp(z)) is softplus(z)."""
+    inner = node.operands[0]
+    return map_function("softplus", inner.operands[0]) if inner.op.name == "exp" and inner not in keep else None
+
+
 def _unshifted(node: Node, keep: Collection[Node]) -> Node:
     """softmax and log_softmax do not change with a shift: a maximum subtracted for safety goes."""
     if node.op.name == "transpose" and node.operands[0] not in keep:
@@ -251,5 +257,5 @@ def _product(node: Node, keep: Collection[Node]) -> Node | None:
 
 ONE = number_node(1)
 _RULES: dict[str, Callable[[Node, Collection[Node]], Node | None]] = {
-    "divide": _quotient, "power": _power, "log": _logarithm, "add": _sum, "subtract": _subtraction, "times": _product,
+    "divide": _quotient, "power": _power, "log": _logarithm, "log1p": _softplus, "add": _sum, "subtract": _subtraction, "times": _product,
 }
