@@ -93,12 +93,13 @@ class _Story(Teller):
         left = self.typeset.math(f"jac({forms.names.get(d.output, 'f')}, {name})") if d.output in forms.names else None
         blocks.append(Equation((Line(self.typeset.parts(str(d.chain.form.body)), left),), f"chain-{self.count + 1}"))
         factors = factors_of(path)
-        if not any(isinstance(p, Sum) for p in path.parts):
+        single = not any(isinstance(p, Sum) for p in path.parts)
+        if single:
             row = FactorRow(tuple(Factor(self.typeset.math(forms.jac(f)), self.typeset.shape(forms.form(f).shape)) for f in factors))
             blocks.append(Paragraph(words("Each factor with its shape beneath; neighbours fit.")))
             blocks.append(Equation((Line((row,)),)))
         blocks += self.dropped(d)
-        blocks += self.order(forms, factors)
+        blocks += self.order(forms, factors) if single else []
         return self.section(words("By ", self.typeset.math(name), ": the chain rule"), blocks, f"chain-rule-{self.count + 1}", "chain rule")
 
     def dropped(self, d: Derivative) -> list[Block]:

@@ -31,6 +31,8 @@ class UserOp:
 
     def __call__(self, *operands: Node) -> Node:
         """The node of the op at operands; leading axes beyond the equation's are shared examples. Raises ShapeError."""
+        if len(operands) != self.op.arity:
+            raise ShapeError(f"{self.name} takes {self.op.arity} operands ({', '.join(self.parameters)}), found {len(operands)}")
         leads = [range(o.rank - r) for o, r in zip(operands, self.op.ranks, strict=False)]
         return applied(self.op, operands, [tuple(x) for x in leads])
 
