@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,9 +108,8 @@ def sympy_answer(p: Problem) -> Answer:
 
 def forward(p: Problem) -> sp.Basic:
     """The function as one would write it in sympy: sizes are numbers, and a product that is 1 x 1 is a matrix expression, not a trace."""
-    shapes = {n: node.shape for n, node in p.graph.names.items()}
-    e = to_sympy_text(str(p.case["expr"]), shapes)
-    e = e.subs({s: SIZES[s.name] for s in e.free_symbols if isinstance(s, sp.Symbol) and s.name in SIZES})
+    shapes = {n: tuple(SIZES[str(s)] for s in node.shape) for n, node in p.graph.names.items()}
+    e = to_sympy_text(re.sub(r"ones\((\w)\)", lambda m: f"ones({SIZES[m[1]]})", str(p.case["expr"])), shapes)
     parts = [part.as_coeff_Mul() for part in sp.Add.make_args(e)]
     if all(isinstance(t, sp.Trace) and t.arg.shape == (1, 1) for _, t in parts):
         return sp.MatAdd(*[c * t.arg for c, t in parts]).doit()
@@ -151,7 +151,7 @@ def agrees(array: Array, p: Problem) -> bool:
 TOOLS: Mapping[str, Callable[[Problem], Answer]] = {"symgrad": symgrad_answer, "sympy": sympy_answer}
 
 
-def table(rows: list[tuple[Problem, Mapping[str, Answer]]]) -> str:
+def table(rows: Sequence[tuple[Problem, Mapping[str, Answer]]]) -> str:
     """The report as Markdown."""
     lines = ["# Matrix calculus, side by side", "", "Written by `python -m benchmarks.matrix_calculus`: every problem of `tests/cases/matrix_calculus.json`.",
              "An answer is right if its value is that of the numeric derivative of the function (for sympy, in any layout).",
@@ -189,9 +189,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="three problems, nothing written")
     smoke = parser.parse_args().smoke
     cases = json.loads(PROBLEMS.read_text())["cases"][:3 if smoke else None]
-    rows = []
-    for p in map(problem, cases):
-        rows.append((p, {name: tool(p) for name, tool in TOOLS.items()}))
+    rows = [(p, {name: tool(p) for name, tool in TOOLS.items()}) for p in map(problem, cases)]
     report = table(rows)
     if smoke:
         print(report)

@@ -56,9 +56,17 @@ def known_facts(node: Node) -> frozenset[str]:
     """What is known of a node's value: declared, or by the op it is made with."""
     if node.op.name == "softmax" and is_call(node):
         return frozenset(("simplex", "positive"))
-    if node.op.name in ("standardise.d", "standardise", "variance.d"):
+    if node.op.name in ("standardise.d", "standardise", "variance.d") or _is_deviation(node):
         return frozenset(("centered",))                    # deviations from the mean sum to zero along the last axis
     return frozenset(("onehot",)) if node.op.name == "onehot" else node.facts
+
+
+def _is_deviation(node: Node) -> bool:
+    """Whether a node is x - mean(x) of a vector x, as written by hand."""
+    if node.op.name != "subtract" or node.rank != 1 or len(node.operands) != 2:
+        return False
+    return any(m.op.name == "mean" and not m.rank and m.operands[0] is x and node.op.body == ("+", (("*", (("n", Fraction(-1)), ("r", k, ()))), ("r", 1 - k, ("o0",))))
+               for k, (m, x) in enumerate((node.operands, node.operands[::-1])))
 
 
 def instantiate(node: Node, index: tuple[eq.Index, ...]) -> eq.Expr:

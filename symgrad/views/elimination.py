@@ -252,7 +252,9 @@ class Eliminator(Composer):
         """base^e, entry by entry."""
         if base.shape == mx.SCALAR:
             return mx.scalar_power(base, e)
-        return mx.elementwise([(base, e)]) if e == int(e) else Term("epow", (base, e), base.shape)
+        parts = base.args if base.kind == "emul" else (base.args,) if base.kind == "epow" else ()
+        known = bool(parts) and all("positive" in mx.facts_of(b) and not isinstance(x, Term) for b, x in parts)
+        return mx.elementwise([(b, x * e) for b, x in parts] if known else [(base, e)]) if known or e == int(e) else Term("epow", (base, e), base.shape)
 
     # ------------------------------------------------------------------ one product
     def eliminate(self, coefficient: Fraction, bound: list[Idx], factors: list[tuple[eq.Expr, Any]], F: Frame) -> Term:

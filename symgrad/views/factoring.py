@@ -117,6 +117,8 @@ def _strips(part: Term) -> Iterator[tuple[str, Term, Term, Rebuild]]:
             rest = mx.elementwise([(x, y) for x, y in parts if x is not b] + [(b, e - step), (mx.ones(body.shape), 1)])
             factor = mx.elementwise([(b, step)])
             yield "entries", factor, mx.term(coefficient, scalars, rest), lambda inner, f=factor: mx.elementwise([(inner, 1), (f, 1)])  # type: ignore[misc]
+    if scalars and body.shape != mx.SCALAR:
+        yield "body", body, mx.term(coefficient, scalars, mx.ONE), lambda inner: mx.term(1, [(inner, 1)], body)
     for s, e in scalars:
         step = 1 if isinstance(e, Term) or e > 0 else -1
         rest = mx.term(coefficient, [(x, y - step if x is s else y) for x, y in scalars if x is not s or y != step], body)

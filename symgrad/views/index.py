@@ -186,12 +186,14 @@ class _Printer:
 
     def softmax(self, e: eq.Expr) -> str | None:
         """`softmax(z)[n,k]` where the exponent is z[n,k] - logsumexp(z)[n]."""
-        products = self.composer.products(e[2][0])
-        plain = [(c, f[0][0]) for c, bound, f in products if len(f) == 1 and not bound and f[0][1] == 1 and f[0][0][0] == "r"]
-        if len(products) != 2 or len(plain) != 2 or {c for c, _ in plain} != {1, -1}:
-            return None
-        (_, z), (_, s) = sorted(plain, key=lambda p: -p[0])
-        if not is_call(s[1]) or CALLS[s[1].op.name] != "logsumexp" or s[1].operands[0] is not z[1] or z[2][:-1] != s[2]:
+        z: eq.Expr | None = None
+        s: eq.Expr | None = None
+        for part in e[2][0][1] if e[2][0][0] == "+" and len(e[2][0][1]) == 2 else ():
+            if part[0] == "r":
+                z = part
+            elif part[0] == "*" and len(part[1]) == 2 and part[1][0] == ("n", Fraction(-1)) and part[1][1][0] == "r":
+                s = part[1][1]
+        if z is None or s is None or not is_call(s[1]) or CALLS[s[1].op.name] != "logsumexp" or s[1].operands[0] is not z[1] or z[2][:-1] != s[2]:
             return None
         inside = f"[{','.join(self.letters.show(i) for i in z[2])}]"
         return f"softmax({text(self.matrices.of(z[1]))}){inside}" if z[1].rank <= 2 else None
@@ -268,7 +270,7 @@ def merged(products: Sequence[Product]) -> list[Product]:
         ordered = sorted(((_blind(f, bound, places), str(e), f, e) for f, e in factors), key=lambda x: x[:2])
         seen = dict.fromkeys(b for _, _, f, _ in ordered for b in eq.free(f) if b in bound)
         numbers = {b: -1 - n for n, b in enumerate(seen)}
-        slot = found.setdefault((len(bound), *((key(f, numbers), e) for _, _, f, e in ordered)), [Fraction(0), bound, factors])
+        slot = found.setdefault((len(bound), *((key(f, dict[object, int](numbers)), e) for _, _, f, e in ordered)), [Fraction(0), bound, factors])
         slot[0] += c
     return [(c, b, f) for c, b, f in found.values() if c]
 

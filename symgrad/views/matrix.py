@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from symgrad.core import equation as eq
@@ -135,8 +136,11 @@ def _shortest(target: Node, names: Mapping[Node, str], taken: Iterable[str], sho
     candidates = _candidates(target, order)
     if not candidates and inline is not None:
         return inline
-    named = _with_names(target, names, candidates, taken, show)
-    return inline if inline is not None and len(str(inline)) <= len(str(named)) else named
+    forms = [_with_names(target, names, candidates, taken, show)]
+    if forms[0].lines and any(n.rank > 1 for n, _ in candidates):        # what vanishes in a matrix does not show behind its name
+        with suppress(NoMatrixForm):
+            forms.append(_with_names(target, names, [(n, uses) for n, uses in candidates if n.rank < 2 or uses >= ALWAYS], taken, show))
+    return min([inline, *forms] if inline is not None else forms, key=lambda form: len(str(form)))
 
 
 def _candidates(target: Node, order: Sequence[Node]) -> list[tuple[Node, int]]:

@@ -11,7 +11,7 @@ from symgrad.views.leaves import ONE, call, eye, leaf, number, ones, size_leaf, 
 from symgrad.views.term import NONE, SCALAR, SYMMETRIC, Axis, Shape, Term, facts_of, is_negative, is_zero, leads_with_minus
 
 __all__ = [
-    "NONE", "ONE", "SCALAR", "Axis", "Term", "add", "call", "diag", "diagonal", "elementwise", "eye", "is_negative", "is_zero", "leaf", "mul",
+    "NONE", "ONE", "SCALAR", "Axis", "Term", "add", "call", "diag", "diagonal", "elementwise", "eye", "facts_of", "is_negative", "is_zero", "leaf", "mul",
     "nonnegative", "number", "ones", "power", "rooted", "scalar_power", "size_leaf", "squares", "term", "total", "trace", "transpose", "zeros",
 ]
 

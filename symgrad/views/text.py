@@ -158,7 +158,7 @@ def scalar_text(base: Term, e: Any) -> str:
     if root is not None and (e != int(e) or (e > 0 and (root.shape[1] is not mx.NONE or len(_tight(base)) > len(_walk(root)[0]) + 9))):
         base, e = mx.call("norm2", [root], mx.SCALAR), e * 2
     if e == 1:
-        return _tight(base)
+        return _tight(base, PRODUCT if base.kind == "add" else TIGHT)
     if e == Fraction(1, 2):
         return f"sqrt({_walk(base)[0]})"
     return f"{_tight(base)}^{_exponent(e)}"
