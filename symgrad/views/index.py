@@ -269,8 +269,8 @@ def merged(products: Sequence[Product]) -> list[Product]:
     for c, bound, factors in products:
         ordered = sorted(((_blind(f, bound, places), str(e), f, e) for f, e in factors), key=lambda x: x[:2])
         seen = dict.fromkeys(b for _, _, f, _ in ordered for b in eq.free(f) if b in bound)
-        numbers = {b: -1 - n for n, b in enumerate(seen)}
-        slot = found.setdefault((len(bound), *((key(f, dict[object, int](numbers)), e) for _, _, f, e in ordered)), [Fraction(0), bound, factors])
+        numbers: dict[object, int] = {b: -1 - n for n, b in enumerate(seen)}
+        slot = found.setdefault((len(bound), *((key(f, numbers), e) for _, _, f, e in ordered)), [Fraction(0), bound, factors])
         slot[0] += c
     return [(c, b, f) for c, b, f in found.values() if c]
 

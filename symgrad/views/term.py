@@ -8,11 +8,12 @@ A missing axis is `NONE`, so a vector of size 1 is no scalar. Kinds:
 """
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, Final
 
 from symgrad.core.shape import Size
 
-__all__ = ["NONE", "SCALAR", "SYMMETRIC", "Axis", "Shape", "Term", "facts_of", "is_negative", "is_zero", "leads_with_minus"]
+__all__ = ["NONE", "SCALAR", "SYMMETRIC", "Axis", "Shape", "Term", "exact_root", "facts_of", "is_negative", "is_zero", "leads_with_minus"]
 
 
 class _None:
@@ -85,3 +86,11 @@ def is_negative(e: object) -> bool:
 def leads_with_minus(a: Term) -> bool:
     """Whether the term prints with a minus in front."""
     return (a.kind == "term" and a.args[0] < 0) or (a.kind == "num" and a.args[0] < 0)
+
+
+def exact_root(value: Fraction, e: Fraction) -> Fraction | None:
+    """value^e where that is rational, for half powers."""
+    if e * 2 != int(e * 2):
+        return None
+    top, bottom = round(value.numerator ** 0.5), round(value.denominator ** 0.5)
+    return Fraction(top, bottom) ** int(e * 2) if top * top == value.numerator and bottom * bottom == value.denominator else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from symgrad.views.compose import NoMatrixForm
 from symgrad.views.leaves import ONE, call, eye, leaf, number, ones, size_leaf, zeros
-from symgrad.views.term import NONE, SCALAR, SYMMETRIC, Axis, Shape, Term, facts_of, is_negative, is_zero, leads_with_minus
+from symgrad.views.term import NONE, SCALAR, SYMMETRIC, Axis, Shape, Term, exact_root, facts_of, is_negative, is_zero, leads_with_minus
 
 __all__ = [
     "NONE", "ONE", "SCALAR", "Axis", "Term", "add", "call", "diag", "diagonal", "elementwise", "eye", "facts_of", "is_negative", "is_zero", "leaf", "mul",
@@ -164,7 +164,11 @@ def term(coefficient: Fraction | int, scalars: Sequence[tuple[Term, Any]], body:
         return zeros(body.shape)
     powers = _Powers(coefficient)
     for s, e in scalars:
-        powers.put(s, e)
+        turns = s.kind == "add" and e in (1, -1) and all(map(leads_with_minus, s.args))
+        powers.put(_negated(s) if turns else s, e)
+        powers.coefficient *= -1 if turns else 1
+    if body.kind == "add" and all(map(leads_with_minus, body.args)) and (scalars or coefficient != -1):
+        powers.coefficient, body = -powers.coefficient, _negated(body)
     powers.cancel_signs()
     if body.kind == "term":
         powers.put(Term("term", (body.args[0], body.args[1], ONE), SCALAR), 1)
@@ -188,6 +192,11 @@ def term(coefficient: Fraction | int, scalars: Sequence[tuple[Term, Any]], body:
     return Term("term", (powers.coefficient, left, body), body.shape)
 
 
+def _negated(m: Term) -> Term:
+    """The sum with every sign turned."""
+    return add([term(-1, [], p) for p in m.args], m.shape)
+
+
 class _Powers:
     """A product of scalar powers, with one base for what is a power of the same thing."""
 
@@ -198,10 +207,10 @@ class _Powers:
         whole = not isinstance(e, Term) and e == int(e)
         if isinstance(e, Term):
             self.found[Term("spow", (s, e), SCALAR)] = self.found.get(Term("spow", (s, e), SCALAR), 0) + 1
-        elif s.kind == "num" and (whole or (s.args[0] > 0 and _exact_root(s.args[0], e) is not None)):
+        elif s.kind == "num" and (whole or (s.args[0] > 0 and exact_root(s.args[0], e) is not None)):
             if not s.args[0] and e < 0:
                 raise NoMatrixForm("a division by zero")
-            self.coefficient *= s.args[0] ** int(e) if whole else _exact_root(s.args[0], e)  # type: ignore[operator]
+            self.coefficient *= s.args[0] ** int(e) if whole else exact_root(s.args[0], e)  # type: ignore[operator]
         elif s.kind == "term" and (whole or (s.args[0] > 0 and all(nonnegative(x) for x, _ in s.args[1]) and s.args[2] == ONE)):
             if whole:
                 self.coefficient *= s.args[0] ** int(e)
@@ -227,14 +236,6 @@ class _Powers:
             while self.found[s] < 0 < self.found.get(sign, 0):
                 self.found[s], self.found[sign] = self.found[s] + 1, self.found[sign] - 1
                 self.put(s.args[1], -1)
-
-
-def _exact_root(value: Fraction, e: Fraction) -> Fraction | None:
-    """value^e where that is rational, for half powers."""
-    if e * 2 != int(e * 2):
-        return None
-    top, bottom = round(value.numerator ** 0.5), round(value.denominator ** 0.5)
-    return Fraction(top, bottom) ** int(e * 2) if top * top == value.numerator and bottom * bottom == value.denominator else None
 
 
 def scalar_power(base: Term, e: Any) -> Term:
