@@ -278,6 +278,7 @@ def _torch_gradients(torch: ModuleType, scalar: object, operands: list[object]) 
     return [torch.zeros_like(v) if g is None else g for g, v in zip(found, operands, strict=True)]
 
 
+@pytest.mark.slow                                         # JAX compiles every case
 @pytest.mark.parametrize("name", [n for n in SAMPLES if not n.endswith(("columns", "whole matrix", "outer axes"))])
 def test_jax_agrees(name: str) -> None:
     oracle = table("jax").get(name)
