@@ -65,7 +65,9 @@ def _is_deviation(node: Node) -> bool:
     """Whether a node is x - mean(x) of a vector x, as written by hand."""
     if node.op.name != "subtract" or node.rank != 1 or len(node.operands) != 2:
         return False
-    return any(m.op.name == "mean" and not m.rank and m.operands[0] is x and node.op.body == ("+", (("*", (("n", Fraction(-1)), ("r", k, ()))), ("r", 1 - k, ("o0",))))
+    def less(k: int) -> eq.Expr:
+        return ("+", (("*", (("n", Fraction(-1)), ("r", k, ()))), ("r", 1 - k, ("o0",))))
+    return any(m.op.name == "mean" and not m.rank and m.operands[0] is x and node.op.body == less(k)
                for k, (m, x) in enumerate((node.operands, node.operands[::-1])))
 
 

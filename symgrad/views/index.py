@@ -213,6 +213,8 @@ class _Printer:
             return self.sum(self.composer.products(e))
         if node.op.name == MERGE and node.rank <= 2:
             return tight(self.matrices.of(node)) + inside
+        if node.op.body is None and (node.op.name == "prod" or node.op.name.startswith("others")):
+            return self.product_of_entries(node, index)
         if node.op.body is None and node.op.origin is not None:
             return self.along(node, index)
         if node.op.body is None or is_call(node):
@@ -221,6 +223,19 @@ class _Printer:
             return self.sum(self.composer.products(e))
         return self.text(instantiate(node, index))
 
+
+    def product_of_entries(self, node: Node, index: tuple[Any, ...]) -> str:
+        """`prod[j](x[j]^(1 - eye(n)[i,j]))`, the product of all entries but x[i], without a division; two entries left out are different ones."""
+        (x,) = node.operands
+        lead, out = index[: x.rank - 1], index[x.rank - 1:]
+        j = Idx(x.shape[-1])
+        eye = f"eye({size_text(j.size)})"
+        kept = [f"(1 - {eye}[{self.letters.show(i)},{self.letters[j]}])" for i in out]
+        entry = self.base(("r", x, (*lead, j)))
+        apart = [f"*(1 - {eye}[{self.letters.show(a)},{self.letters.show(b)}])" for n, a in enumerate(out) for b in out[n + 1:]]
+        power = f"^({'*'.join(kept)})" if len(kept) > 1 else f"^{kept[0]}" if kept else ""
+        text = f"prod[{self.letters[j]}]({entry}{power})" + "".join(apart)
+        return f"({text})" if apart else text
 
     def along(self, node: Node, index: tuple[Any, ...]) -> str:
         """A structured op along leading indices: `onehot(c[n], K)[k]`."""
