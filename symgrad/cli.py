@@ -156,15 +156,15 @@ def _net(f: click.decorators.FC) -> click.decorators.FC:
     return f
 
 
-@cli.command(cls=_Command)
+@cli.command("derive", cls=_Command)
 @_net
 @click.option("--order", type=click.IntRange(1, 2), default=1, show_default=True, help="2 gives the Hessian.")
 @click.option("--view", type=click.Choice(VIEWS), default="matrix", show_default=True)
 @click.option("--layout", type=click.Choice(LAYOUTS), help="Transpose what is shown.")
 @click.option("--values", metavar="FILE", help="Numbers by name, .json or .npz, at which --json checks; else random ones.")
 @click.option("--json", "as_json", is_flag=True, help="Every view, checked, as JSON.")
-def derive(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, order: int, view: str,
-           layout: str | None, values: str | None, as_json: bool) -> None:
+def derive_command(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, order: int, view: str,
+                   layout: str | None, values: str | None, as_json: bool) -> None:
     """The derivative as a formula."""
     import json
 
@@ -189,14 +189,14 @@ def derive(net: str | None, expression: str | None, variables: tuple[str, ...], 
         click.echo(d.code() if view == "code" else str(getattr(d, view)))
 
 
-@cli.command(cls=_Command)
+@cli.command("solve", cls=_Command)
 @_net
 @click.option("--values", metavar="FILE", help="Numbers by name, .json or .npz.")
 @click.option("--out", metavar="FILE", help="Where to write it (.html, .txt); to the terminal if left out.")
 @click.option("--layout", type=click.Choice(LAYOUTS), help="Transpose what is shown.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random check.")
-def solve(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, values: str | None,
-          out: str | None, layout: str | None, seed: int) -> None:
+def solve_command(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, values: str | None,
+                  out: str | None, layout: str | None, seed: int) -> None:
     """A worked solution: every step, shape, formula, the program and the check."""
     from symgrad import outputs
     if out is not None:
@@ -209,24 +209,24 @@ def solve(net: str | None, expression: str | None, variables: tuple[str, ...], w
         sys.exit(1)
 
 
-@cli.command(cls=_Command)
+@cli.command("draw", cls=_Command)
 @_net
 @click.option("--what", type=click.Choice(["forward", "backward", "both"]), default="both", show_default=True)
 @click.option("--out", metavar="FILE", required=True, help="Where to write it (.svg, .dot).")
-def draw(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, what: str, out: str) -> None:
+def draw_command(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, what: str, out: str) -> None:
     """The picture of the graph, with the backward pass."""
     from symgrad import outputs
     graph = _network(net, expression, variables)
     click.echo(str(outputs.draw(graph, what, wrt=_names(wrt), of=of).save(out)))
 
 
-@cli.command(cls=_Command)
+@cli.command("run", cls=_Command)
 @_net
 @click.option("--values", metavar="FILE", required=True, help="Numbers by name, .json or .npz.")
 @click.option("--layout", type=click.Choice(LAYOUTS), help="Transpose what is shown.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def run(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, values: str,
-        layout: str | None, as_json: bool) -> None:
+def run_command(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, values: str,
+                layout: str | None, as_json: bool) -> None:
     """The value and its derivatives at given numbers."""
     import json
 

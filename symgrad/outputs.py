@@ -9,19 +9,20 @@ from numpy.typing import ArrayLike
 
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node
+from symgrad.derive.targets import Wrt
 from symgrad.errors import InputError
 from symgrad.explain.diagram import Diagram
 from symgrad.explain.document import Document
 from symgrad.explain.drawing import diagram_of
-from symgrad.explain.values import shown_values
 from symgrad.explain.frame import Material
+from symgrad.explain.values import shown_values
 from symgrad.explain.walkthrough import walkthrough
 from symgrad.render import files
 from symgrad.render.dot import to_dot
 from symgrad.render.formats import renderer, save
 from symgrad.render.svg import to_svg
 from symgrad.render.text import to_text
-from symgrad.results import Derivation, Derivative, Wrt, differentiate, source_of, with_functions
+from symgrad.results import Derivation, Derivative, differentiate, source_of, with_functions
 from symgrad.run.functions import Given, function_values
 from symgrad.run.verify import Report
 from symgrad.verbs import schedule

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike
 
 import symgrad.network  # noqa: F401  # gives Graph.parse its parser
 from symgrad.core.graph import Graph, as_graph, check_unique
-from symgrad.core.node import Node, Variable, topological, variable
+from symgrad.core.node import Node, Variable, topological
 from symgrad.core.shape import Shape, shape_text, size_names, size_number
 from symgrad.derive.forward import forward
 from symgrad.derive.reverse import Reverse, Step, reverse
 from symgrad.derive.structure import structure_of, within_structure
+from symgrad.derive.targets import Layout, Wrt, checked, name_of, only_one, reason_for_zero, symbol, wanted
 from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
 from symgrad.run.executor import Trace, bind_values, check_names, execute
@@ -26,8 +27,6 @@ from symgrad.views.view import View, Viewer
 
 __all__ = ["Derivation", "Derivative", "Wrt", "differentiate", "hessian", "hvp", "jacobian", "jvp", "vjp"]
 
-Wrt = str | Node | Sequence[str | Node] | None
-Layout = str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -358,26 +357,6 @@ def zeros(shape: Shape, trace: Trace) -> Array:
 
 
 # ---------------------------------------------------------------------- names
-def wanted(graph: Graph, wrt: Wrt) -> dict[str, Node]:
-    """The nodes asked for, by name. Raises InputError."""
-    if wrt is None:
-        names = graph.params or list(graph.variables())
-        if not names:
-            raise InputError("there is nothing to differentiate by: the graph has no variable")
-        return {n: graph[n] for n in names}
-    many = [wrt] if isinstance(wrt, str | Node) else list(wrt)
-    if not many:
-        raise InputError("wrt is empty: name at least one variable")
-    return {w if isinstance(w, str) else graph.name_of(w) or w.name or f"node{k + 1}": graph.resolve(w) for k, w in enumerate(many)}
-
-
-def only_one(targets: dict[str, Node]) -> dict[str, Node]:
-    """The targets, if there is just one."""
-    if len(targets) != 1:
-        raise InputError(f"say which variable: {', '.join(targets)}")
-    return targets
-
-
 def with_functions(values: Mapping[str, object], functions: Given) -> tuple[dict[str, ArrayLike], dict[str, One]]:
     """(arrays, functions): functions may be given among the values, by name."""
     arrays, among = split_functions(values)
@@ -388,27 +367,3 @@ def one(d: Derivation, wrt: str | Node | None) -> Derivative:
     """The only derivative of a derivation."""
     only_one({k: v.variable for k, v in d.derivatives.items()})
     return next(iter(d.derivatives.values()))
-
-
-def name_of(graph: Graph, node: Node, of: str | Node | None) -> str:
-    """What the output is called."""
-    return of if isinstance(of, str) else graph.name_of(node) or "f"
-
-
-def checked(layout: Layout) -> Layout:
-    """The layout, if it is one."""
-    if layout not in (None, "numerator", "denominator"):
-        raise InputError(f"layout is None, 'numerator' or 'denominator', not {layout!r}")
-    return layout
-
-
-def symbol(name: str, shape: Shape, graph: Graph) -> Node:
-    """A tangent or cotangent variable; its name must be free."""
-    if name in graph:
-        raise InputError(f"{name} is needed for a direction but is a name of the graph already")
-    return variable(name, shape, "symbol")
-
-
-def reason_for_zero(output: Node, node: Node) -> str:
-    """Why a derivative is identically zero."""
-    return "it depends on it only through slopes that are zero" if node in set(topological([output])) else "it does not depend on it"

@@ -1,4 +1,4 @@
-"""A wrong equation is planted: the printed step, the code and the number change together. A wrong derivative is planted: the check refuses it."""
+"""A planted wrong equation changes the printed step, the code and the number together; a planted wrong derivative is refused by the check."""
 from __future__ import annotations
 
 import dataclasses
@@ -9,8 +9,8 @@ import pytest
 
 import symgrad as sg
 from symgrad.cli import main
-from symgrad.core.op import Op
 from symgrad.core.node import Variable, topological
+from symgrad.core.op import Op
 from symgrad.ops import rows
 from symgrad.ops.arithmetic import scaled
 

@@ -255,7 +255,7 @@ def test_missing_functions(functions: dict[str, object], part: str) -> None:
     (lambda: sg.differentiate(NET, wrt="V"), "did you mean"), (lambda: sg.differentiate(NET, of="q"), "'q'"), (lambda: sg.differentiate(NET, wrt=[]), "empty"),
     (lambda: sg.differentiate(NET, layout="sideways"), "layout"), (lambda: sg.hessian(NET), "which variable"), (lambda: sg.hvp(NET), "which variable"),
     (lambda: sg.hessian(NET, wrt=("W", "v", "b")), "pair"), (lambda: sg.compile(sg.differentiate(NET), backend="cobol"), "backend"),
-    (lambda: sg.differentiate(NET)["V"], "'V'"), (lambda: sg.differentiate(3), "3"), (lambda: NET["V"], "'V'"),   # type: ignore[arg-type]
+    (lambda: sg.differentiate(NET)["V"], "'V'"), (lambda: sg.differentiate(3), "3"), (lambda: NET["V"], "'V'"),   # type: ignore[arg-type]  # wrong on purpose
 ])
 def test_wrong_requests(ask: Callable[[], object], part: str) -> None:
     with pytest.raises(sg.SymgradError) as caught:

@@ -24,7 +24,7 @@ def numeric_derivative(function: Callable[[Array], Array], x: Array, step: float
     x = np.asarray(x, dtype=np.float64)
     flat: list[Array] = []
     for index in np.ndindex(*x.shape):
-        direction = np.zeros(x.shape)
+        direction: Array = np.zeros(x.shape)
         direction[index] = 1.0
         direction = MOVES[structure](direction)
         h = step * max(1.0, abs(float(x[index])))

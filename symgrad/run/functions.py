@@ -48,7 +48,7 @@ def _by_order(name: str, value: One) -> Callable[[tuple[int, ...]], Callable[...
         return functools.partial(_listed, name, dict(value))
     if callable(value):
         return functools.partial(_listed, name, {(): value})
-    if isinstance(value, Sequence) and value and all(map(callable, value)):
+    if isinstance(value, tuple | list) and value and all(map(callable, value)):
         return functools.partial(_sequence, name, tuple(value))
     raise InputError(f"the value of the function {name} is a name such as 'tanh', (f, df, ...), or a dict of functions by the arguments derived by")
 
