@@ -9,7 +9,7 @@ A rewriting never divides by an operand or a cotangent: such a form is right at 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sympy as sp
 from sympy import Add, Expr, Function, Indexed, IndexedBase, KroneckerDelta, Mul, Pow, Sum, Symbol
@@ -44,7 +44,7 @@ def _pullback(op: Op, operand: int) -> Derived | None:
     if op.body is None:
         assert op.rule is not None
         return op.rule(operand)
-    return _Derivation(op).pullback(operand)
+    return _for_all_offsets(op, operand, pullback) or _Derivation(op).pullback(operand)
 
 
 def _pushforward(op: Op, operand: int) -> Derived | None:
@@ -58,7 +58,35 @@ def _pushforward(op: Op, operand: int) -> Derived | None:
         return Derived(lifted.op, tuple("T" if s == "T" else n for s, n in zip(found.sources, lifted.sources, strict=True)))
     if op.body is None:
         return _adjoint(pullback(op, operand), len(op.out))
-    return _Derivation(op).pushforward(operand)
+    return _for_all_offsets(op, operand, pushforward) or _Derivation(op).pushforward(operand)
+
+
+def _for_all_offsets(op: Op, operand: int, derive: Callable[[Op, int], Derived | None]) -> Derived | None:
+    """The derivative of an op that reads at shifted or literal indices, derived once for every offset: each is a letter meanwhile.
+
+    A loop over 2,000 steps reads at 2,000 places; they are one equation. None for an op without offsets.
+    """
+    assert op.body is not None
+    letters: dict[eq.Index, eq.Index] = {}
+    def lettered(index: eq.Index) -> eq.Index:
+        constant, terms = eq.affine_parts(index)
+        if not constant and terms:
+            return index
+        letter = f"c{len(letters)}"
+        letters[letter] = eq.affine(constant, {})
+        return eq.affine(0, {**terms, letter: 1})
+    def leaf(e: eq.Expr) -> eq.Expr:
+        return ("r", e[1], tuple(lettered(i) for i in e[2])) if e[0] == "r" else e
+    if op.where or any(e[0] == "d" and (eq.is_affine(e[1]) or eq.is_affine(e[2])) for e in eq.walk(op.body)):
+        return None
+    body = eq.transform(op.body, leaf)
+    if not letters:
+        return None
+    general = make_op(op.name, op.ranks, op.out, body, positive=op.positive, reuse=op.reuse)
+    found = derive(general, operand)
+    if found is None or found.op.body is None:
+        return found
+    return Derived(make_op(found.op.name, found.op.ranks, found.op.out, eq.substitute(found.op.body, letters)), found.sources)
 
 
 def _adjoint(back: Derived | None, out_rank: int) -> Derived | None:

@@ -9,7 +9,7 @@ import sympy as sp
 
 from symgrad.core import equation as eq
 from symgrad.core.node import SIZE, Node, apply, held_value
-from symgrad.core.op import Derived, Op, make_op
+from symgrad.core.op import Op, make_op
 from symgrad.core.shape import Shape, Size, shape_text, size_expression
 from symgrad.errors import InputError, ShapeError
 from symgrad.ops.arithmetic import Term, add, constant_of, divide, map_function, power, product, scaled, subtract
@@ -41,37 +41,7 @@ def broadcast_shape(*shapes: Shape) -> Shape:
 
 @functools.cache
 def _place_op(index: tuple[eq.Index, ...], rank: int) -> Op:
-    """The op, with its derivatives: reading is linear, so that the pullback's own pullback is reading again.
-
-    They are written down here, not derived, because a loop over 2,000 steps reads at 2,000 places, each an op of its own.
-    """
-    op = make_op("slice", (len(index),), tuple(f"o{n}" for n in range(rank)), ("r", 0, index))
-    back = _adjoint(index, rank)
-    if back is not None:
-        for here, other in ((op, back), (back, op)):
-            here.derived("pullback", 0, lambda *_, other=other: Derived(other, ("C",)))
-            here.derived("pushforward", 0, lambda *_, here=here: Derived(here, ("T",)))
-    return op
-
-
-def _adjoint(index: tuple[eq.Index, ...], rank: int) -> Op | None:
-    """out[p] = C at the place that reads p, zero where none does; None where steps are longer than 1, or an index occurs twice or not at all."""
-    deltas: list[eq.Expr] = []
-    source: dict[str, eq.Index] = {}
-    for a, i in enumerate(index):
-        constant, terms = eq.affine_parts(i)
-        if not terms:
-            deltas.append(("d", i, f"p{a}"))
-            continue
-        ((name, step), *more) = terms.items()
-        if more or abs(step) != 1 or name in source:
-            return None
-        source[str(name)] = eq.affine(-step * constant, {f"p{a}": step})
-    if len(source) != rank:
-        return None
-    read = ("r", 0, tuple(source[f"o{n}"] for n in range(rank)))
-    body: eq.Expr = ("*", (*deltas, read)) if deltas else read
-    return make_op("slice'1", (rank,), tuple(f"p{a}" for a in range(len(index))), body)
+    return make_op("slice", (len(index),), tuple(f"o{n}" for n in range(rank)), ("r", 0, index))
 
 
 def place(node: Node, index: Sequence[eq.Index], shape: Sequence[Size]) -> Node:
