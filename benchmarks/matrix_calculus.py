@@ -61,7 +61,7 @@ class Problem:
 def problem(case: Mapping[str, object]) -> Problem:
     """The problem of a case, derived once so that its ops are known."""
     attrs: Mapping[str, str] = case.get("attrs", {})  # type: ignore[assignment]  # a table of words
-    graph = sg.parse(str(case["expr"]), vars=case["vars"], facts={k: v for k, v in attrs.items() if v in FACTS})  # type: ignore[arg-type]
+    graph = sg.parse(str(case["expr"]), vars=case["vars"], facts={k: v for k, v in attrs.items() if v in FACTS})  # type: ignore[arg-type]  # the schema of the file gives the type
     rng = np.random.default_rng(4)
     values = sample([*graph.names.values()], SIZES, 3)
     values.update({k: rng.uniform(*RANGES[v], size=values[k].shape) for k, v in attrs.items() if v in RANGES})

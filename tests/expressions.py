@@ -251,7 +251,7 @@ def _along(graph: Graph, wrt: Sequence[Node], values: Mapping[str, Array], seed:
         right, left = (np.asarray((value(s * 1e-6) - value(0.0)) / (s * 1e-6)) for s in (1, -1))
         settled = np.allclose(right, left, rtol=1e-3, atol=1e-3)
     else:
-        rough, fine = (_slope(lambda a, w=w: _slope(lambda b: value(a, b), 2e-2, w), 2e-2, w) for w in WEIGHTS)  # type: ignore[misc]
+        rough, fine = (_slope(lambda a, w=w: _slope(lambda b: value(a, b), 2e-2, w), 2e-2, w) for w in WEIGHTS)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
         near = _slope(lambda a: _slope(lambda b: value(a, b), 1e-3, WEIGHTS[0]), 1e-3, WEIGHTS[0])
         settled = np.allclose(near, fine, rtol=1e-2, atol=1e-2)
     if not settled or not np.all(np.isfinite(fine)) or np.max(np.abs(rough - fine) / (1 + np.abs(fine)), initial=0.0) > (3e-5, 3e-4)[len(wrt) - 1]:

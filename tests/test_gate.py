@@ -19,7 +19,7 @@ from symgrad.run.gate import gated, ungated
 from symgrad.views import elimination, factoring, terms
 from symgrad.views import text as texts
 from symgrad.views.matrix import Form, closed_form
-from symgrad.views.term import Term
+from symgrad.views.matrix_term import Term
 
 
 def derived(expr: str, wrt: str, order: int = 1) -> tuple[Graph, Node]:

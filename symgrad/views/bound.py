@@ -6,7 +6,7 @@ from typing import Any
 
 from symgrad.views import terms as mx
 from symgrad.views.compose import Idx, NoMatrixForm
-from symgrad.views.term import Shape, Term
+from symgrad.views.matrix_term import Shape, Term
 
 __all__ = ["Factors", "Frame", "frame_shape"]
 

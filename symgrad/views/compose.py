@@ -230,10 +230,10 @@ class Composer:
         """The number an expression is, or None."""
         tag = e[0]
         if tag == "n":
-            return e[1]  # type: ignore[no-any-return]
+            return e[1]  # type: ignore[no-any-return]  # held in a tuple of mixed kinds
         if tag == "r":
             if e[1].op is NUMBER:
-                return e[1].data  # type: ignore[no-any-return]
+                return e[1].data  # type: ignore[no-any-return]  # held in a tuple of mixed kinds
             closed = not e[2] and e[1].op.body is not None and e[1].op not in (VARIABLE, SIZE) and all(o.op is NUMBER for o in e[1].operands)
             return self.constant(instantiate(e[1], e[2])) if closed else None
         if tag in "+*":

@@ -116,17 +116,17 @@ def _strips(part: Term) -> Iterator[tuple[str, Term, Term, Rebuild]]:
             step = 1 if e > 0 else -1
             rest = mx.elementwise([(x, y) for x, y in parts if x is not b] + [(b, e - step), (mx.ones(body.shape), 1)])
             factor = mx.elementwise([(b, step)])
-            yield "entries", factor, mx.term(coefficient, scalars, rest), lambda inner, f=factor: mx.elementwise([(inner, 1), (f, 1)])  # type: ignore[misc]
+            yield "entries", factor, mx.term(coefficient, scalars, rest), lambda inner, f=factor: mx.elementwise([(inner, 1), (f, 1)])  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
     if scalars and body.shape != mx.SCALAR:
         yield "body", body, mx.term(coefficient, scalars, mx.ONE), lambda inner: mx.term(1, [(inner, 1)], body)
     for s, e in scalars:
         step = 1 if isinstance(e, Term) or e > 0 else -1
         rest = mx.term(coefficient, [(x, y - step if x is s else y) for x, y in scalars if x is not s or y != step], body)
-        yield f"scalar{step}", s, rest, lambda inner, s=s, step=step: mx.term(1, [(s, step)], inner)  # type: ignore[misc]
+        yield f"scalar{step}", s, rest, lambda inner, s=s, step=step: mx.term(1, [(s, step)], inner)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
         if e == 1 and s.kind == "mul" and body.shape[1] is mx.NONE is not body.shape[0]:       # (a'*x)*b = b*a'*x
             others = [p for p in scalars if p[0] is not s]
             for turn in (s, Term("mul", tuple(mx.transpose(x) for x in reversed(s.args)), mx.SCALAR)):
-                yield _last(turn, lambda rest, others=others: mx.term(coefficient, others, mx.mul(body, rest)))  # type: ignore[misc]
+                yield _last(turn, lambda rest, others=others: mx.term(coefficient, others, mx.mul(body, rest)))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
     if abs(coefficient) != 1:
         sign = 1 if coefficient > 0 else -1
         size = abs(coefficient)

@@ -49,7 +49,7 @@ class Letters:
         constant, terms = eq.affine_parts(index)
         out = ""
         for name, c in terms.items():
-            out += ("-" if c < 0 else "+" if out else "") + (f"{abs(c)}*" if abs(c) != 1 else "") + self[name]  # type: ignore[index]
+            out += ("-" if c < 0 else "+" if out else "") + (f"{abs(c)}*" if abs(c) != 1 else "") + self[name]  # type: ignore[index]  # names of an affine index are indices
         shift = constant + 1 - sum(terms.values())
         return out + (f"{shift:+d}" if shift and out else "" if out else str(shift))
 

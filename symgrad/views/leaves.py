@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from symgrad.views.term import SCALAR, Axis, Shape, Term
+from symgrad.views.matrix_term import SCALAR, Axis, Shape, Term
 
 __all__ = ["ONE", "call", "eye", "leaf", "number", "ones", "size_leaf", "zeros"]
 

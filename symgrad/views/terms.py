@@ -8,7 +8,7 @@ from typing import Any
 
 from symgrad.views.compose import NoMatrixForm
 from symgrad.views.leaves import ONE, call, eye, leaf, number, ones, size_leaf, zeros
-from symgrad.views.term import NONE, SCALAR, SYMMETRIC, Axis, Shape, Term, exact_root, facts_of, is_negative, is_zero, leads_with_minus
+from symgrad.views.matrix_term import NONE, SCALAR, SYMMETRIC, Axis, Shape, Term, exact_root, facts_of, is_negative, is_zero, leads_with_minus
 
 __all__ = [
     "NONE", "ONE", "SCALAR", "Axis", "Term", "add", "call", "diag", "diagonal", "elementwise", "eye", "facts_of", "is_negative", "is_zero", "leaf", "mul",
@@ -210,7 +210,7 @@ class _Powers:
         elif s.kind == "num" and (whole or (s.args[0] > 0 and exact_root(s.args[0], e) is not None)):
             if not s.args[0] and e < 0:
                 raise NoMatrixForm("a division by zero")
-            self.coefficient *= s.args[0] ** int(e) if whole else exact_root(s.args[0], e)  # type: ignore[operator]
+            self.coefficient *= s.args[0] ** int(e) if whole else exact_root(s.args[0], e)  # type: ignore[operator]  # a number by the test before
         elif s.kind == "term" and (whole or (s.args[0] > 0 and all(nonnegative(x) for x, _ in s.args[1]) and s.args[2] == ONE)):
             if whole:
                 self.coefficient *= s.args[0] ** int(e)
@@ -262,7 +262,7 @@ def rooted(s: Term) -> Term | None:
         if right.shape[1] is NONE and transpose(right) == mul(*s.args[:half]):
             return right
     if s.kind == "call" and s.args[0] == "sum" and s.args[1].kind == "epow" and s.args[1].args[1] == 2:
-        return s.args[1].args[0]  # type: ignore[no-any-return]
+        return s.args[1].args[0]  # type: ignore[no-any-return]  # held in a tuple of mixed kinds
     return None
 
 
@@ -316,7 +316,7 @@ def diagonal(m: Term) -> Term:
     if m.kind in ("eye", "ones", "zeros"):
         return Term("zeros" if m.kind == "zeros" else "ones", (), (m.shape[0], NONE))
     if m.kind == "diag":
-        return m.args[0]  # type: ignore[no-any-return]
+        return m.args[0]  # type: ignore[no-any-return]  # held in a tuple of mixed kinds
     if m.kind == "term":
         return term(m.args[0], m.args[1], diagonal(m.args[2]))
     if m.kind == "mul" and len(m.args) == 2 and m.args[0].shape[1] is NONE:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from symgrad.views.leaves import call, ones
-from symgrad.views.term import SCALAR, Term, facts_of, is_zero
+from symgrad.views.matrix_term import SCALAR, Term, facts_of, is_zero
 from symgrad.views.terms import add, power, term
 
 __all__ = ["adjugate", "apply"]
