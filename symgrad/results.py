@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,13 +16,14 @@ from symgrad.derive.forward import forward
 from symgrad.derive.reverse import Reverse, Step, reverse
 from symgrad.derive.structure import structure_of, within_structure
 from symgrad.derive.targets import Layout, Wrt, checked, name_of, only_one, reason_for_zero, symbol, wanted
-from symgrad.errors import InputError
+from symgrad.errors import InputError, UnsupportedError
 from symgrad.ops.kernels import Array
 from symgrad.run.executor import Trace, bind_values, check_names, execute
 from symgrad.run.functions import ByOrder, Given, One, function_values, split_functions, stand_in
 from symgrad.run.gate import gated
 from symgrad.run.numpy_backend import Program, compile_nodes
 from symgrad.run.verify import Claim, Report, unknown_functions, verify
+from symgrad.views.compose import NoMatrixForm
 from symgrad.views.view import View, Viewer
 
 __all__ = ["Derivation", "Derivative", "Wrt", "differentiate", "hessian", "hvp", "jacobian", "jvp", "vjp"]
@@ -77,14 +78,20 @@ class Derivative:
     @functools.cached_property
     def matrix(self) -> View:
         """The closed matrix form; the index form, saying so, where there is none. Checked before it is handed out (`sg.ungated`)."""
-        return self._gated(self.viewer.matrix())
+        return self._formed(self.viewer.matrix)
 
     @functools.cached_property
     def index(self) -> View:
         """The component form `D[...] = ...`, checked likewise."""
-        return self._gated(self.viewer.index())
+        return self._formed(self.viewer.index)
 
-    def _gated(self, view: View) -> View:
+    def _formed(self, form: Callable[[], View]) -> View:
+        """The view, checked against its node. Raises UnsupportedError where the notation has no words for it."""
+        try:
+            view = form()
+        except (NoMatrixForm, RecursionError) as reason:
+            why = str(reason) if isinstance(reason, NoMatrixForm) else "it is nested too deeply"
+            raise UnsupportedError(f"the derivative of {self.of} by {self.name} has no form in the notation: {why}; evaluate() and code() have it") from None
         gated(view.form, self.viewer.node, self.graph)
         return view
 

@@ -12,7 +12,7 @@ from symgrad.explain.formulas import Typesetter, shape_latex
 from symgrad.results import Derivation
 from symgrad.views.chain import Factor, Path, follows_axis
 from symgrad.views.factors import FactorForms
-from symgrad.views.matrix import closed_form
+from symgrad.views.matrix import closed_form_or_none
 
 __all__ = ["WHAT", "diagram_of"]
 
@@ -77,7 +77,8 @@ def _box(node: Node, id_: str, name: str, names: Mapping[Node, str], graph: Grap
     index = graph.families[name].index if name in graph.families else ()
     inner = node.shape[len(index):]
     tex = typeset.math(f"{name}[{','.join(index)}]" if index else name).tex
-    form = "" if isinstance(node.data, Variable) else str(closed_form(node, {n: s for n, s in names.items() if n is not node}, graph.ranges).body)
+    found = None if isinstance(node.data, Variable) else closed_form_or_none(node, {n: s for n, s in names.items() if n is not node}, graph.ranges)
+    form = found.body if found is not None else ""
     shape_tex = rf"\mathbb{{R}}^{{{shape_latex(inner)}}}" if inner else ""
     return Box(id_, tex, name, shape_tex, shape_text(inner) if inner else "", kind, "", f"{name} = {form}" if form else f"{name} ({shape_text(node.shape)})")
 

@@ -22,7 +22,7 @@ from symgrad.explain.formulas import Typesetter, words
 from symgrad.plan.residuals import Plan
 from symgrad.results import Derivation
 from symgrad.run.verify import Report
-from symgrad.views.matrix import closed_form
+from symgrad.views.matrix import closed_form_or_none
 
 __all__ = ["Material", "Teller"]
 
@@ -69,7 +69,7 @@ class Teller:
                     (words(shown), words(role + facts + each), words(self.typeset.shape(node.shape[len(index) :])), words(self.typeset.shape(node.shape)))
                 )
         table = Table((words("name"), words("what it is"), words("shape"), words("as an array")), tuple(rows), align="llll")
-        lines = [self.definition(n) for n in self.defined()]
+        lines = [line for n in self.defined() for line in self.definition(n)]
         convention = Note(
             "convention",
             (
@@ -88,14 +88,18 @@ class Teller:
         below = set(self.d.forward.networkx([self.d.output]).nodes)
         return [n for n, v in self.graph.names.items() if v in below and not isinstance(v.data, Variable) and v.operands]
 
-    def definition(self, name: str) -> Line:
+    def definition(self, name: str) -> list[Line]:
+        """The line that the user wrote, else the closed form; nothing where the notation has no words for it."""
         node = self.graph.names[name]
         reason = words(self.typeset.shape(node.shape)) if node.shape else words("scalar")
         source = self.graph.sources.get(name, "")
         if source:
-            return self.typeset.statement(source, reason)
-        form = closed_form(node, {n: s for n, s in self.names.items() if n is not node}, self.graph.ranges, taken=self.graph.words)
-        return self.typeset.line(name, form.body, reason)
+            return [self.typeset.statement(source, reason)]
+        form = closed_form_or_none(node, {n: s for n, s in self.names.items() if n is not node}, self.graph.ranges, taken=self.graph.words)
+        if form is None:
+            return []
+        head, body = (name, form.body) if not form.note else (name + form.body[1:].partition(" = ")[0], form.body.partition(" = ")[2])
+        return [*(self.typeset.statement(line) for line in form.lines), self.typeset.line(head, body, reason)]
 
     def forward(self) -> Section:
         header = [words("step"), words("value"), words("shape"), words("used by")]

@@ -7,6 +7,7 @@ import sympy as sp
 
 from symgrad.core.node import Variable
 from symgrad.core.shape import Shape, Size, size_expression
+from symgrad.errors import UnsupportedError
 from symgrad.explain.document import (
     Block,
     Code,
@@ -31,7 +32,7 @@ from symgrad.views.chain import Factor as ChainFactor
 from symgrad.views.chain import Path, Sum, factors_of, named_chain
 from symgrad.views.factors import FactorForm, FactorForms
 from symgrad.views.index import component_text
-from symgrad.views.matrix import closed_form
+from symgrad.views.matrix import closed_form_or_none
 
 __all__ = ["walkthrough"]
 
@@ -218,8 +219,8 @@ class _Story(Teller):
             label = f"d_{self.names[f.by]}"
             self.typeset.names.setdefault(label, rf"\delta_{{{self.typeset.math(self.names[f.by]).tex}}}")
             others = {n: s for n, s in known.items() if n is not node}
-            form = closed_form(node, others, self.graph.ranges, d.viewer.forward, self.graph.words)
-            if node in known:
+            form = closed_form_or_none(node, others, self.graph.ranges, d.viewer.forward, self.graph.words)
+            if node in known or form is None:
                 continue
             head, right = label, form.body
             if form.lines or form.note:
@@ -246,7 +247,11 @@ class _Story(Teller):
     def result(self, name: str, d: Derivative) -> Section:
         word = "jac" if d.output.rank else "grad"
         left = f"{word}({self.names[d.output]}, {name})" if d.output in self.names else ""
-        matrix, index = d.matrix, d.index
+        try:
+            matrix, index = d.matrix, d.index
+        except UnsupportedError as reason:
+            warning = Note("warning", (Paragraph(words(f"{reason}.")),))
+            return self.section(words("By ", self.typeset.math(name), ": the result"), [warning], f"answer-{self.count + 1}")
         lines = [self.typeset.statement(line) for line in matrix.form.lines]
         lines.append(self.typeset.statement(matrix.form.body, words("closed form, ", self.typeset.shape(d.shape)), highlight=True, left=left))
         blocks: list[Block] = [Equation(tuple(lines), f"result-{self.count + 1}")]

@@ -14,7 +14,7 @@ from symgrad.core.shape import Size
 from symgrad.errors import UnsupportedError
 from symgrad.ops.arithmetic import filled
 
-__all__ = ["Composer", "Idx", "NoMatrixForm", "Product", "instantiate", "is_call", "key", "known_facts"]
+__all__ = ["Composer", "Idx", "NoMatrixForm", "Product", "instantiate", "is_call", "is_shifted", "key", "known_facts"]
 
 
 class NoMatrixForm(UnsupportedError):
@@ -171,7 +171,7 @@ class Composer:
             return self.spread(("s", e[1].data))
         if tag == "s" and isinstance(e[1], int):
             return [(Fraction(e[1]), (), ())]
-        if tag == "r" and not any(eq.is_affine(i) for i in e[2]) and (self.opens(e[1]) or self.is_power(e[1]) or self.adds_deltas(e[1])):
+        if tag == "r" and not is_shifted(e) and (self.opens(e[1]) or self.is_power(e[1]) or self.adds_deltas(e[1])):
             return self.spread(instantiate(e[1], e[2]))
         if tag == "S":
             return [(c, e[1] + b, f) for c, b, f in self.spread(e[2])]
@@ -344,6 +344,11 @@ def _fixed(delta: eq.Expr, bound: list[Idx]) -> tuple[Idx, eq.Index] | None:
         if c in (1, -1):                                   # v = (the rest) with the sign turned
             return v, eq.affine(-c * (c1 - c2), {n: -c * k for n, k in difference.items() if n is not v})
     return None
+
+
+def is_shifted(e: eq.Expr) -> bool:
+    """Whether a reference reads at an index with an offset, where it may leave the range; a literal index stays inside."""
+    return any(eq.is_affine(i) and eq.index_names(i) for i in e[2])
 
 
 def _bounded(v: Idx, factors: list[eq.Expr]) -> bool:

@@ -96,6 +96,13 @@ class FactorForms:
         """The chain with its factors in closed form: as matrix products, or as one `D[...] =` line where values have two axes and more."""
         if self.index or all(f.by.rank < 2 for f in self.factors[:-1]):
             return self.wrapped(show_chain(path, self.closed, " * "))
+        try:
+            return self._by_components(path)
+        except NoMatrixForm:
+            self.lines.clear()
+            return self.wrapped(show_chain(path, self.jac, " * "))
+
+    def _by_components(self, path: Path) -> str:
         letters = Letters(self.graph.ranges)
         axes = {n: "".join(f",{letters[Idx(s)]}" for s in n.shape)[1:] for f in self.factors for n in (f.of, f.by)}
         terms = []
@@ -156,7 +163,11 @@ class FactorForms:
             alone = len(self.factors) == 1 or _needs_no_brackets(term)
             return FactorForm(factor, self.jac(factor), text(term) if alone else tight(term), shape, diagonal=term.kind in ("diag", "eye"))
         except NoMatrixForm:
+            pass
+        try:
             return self._tensor(factor, node, names, self._free_name(len(self._forms) + 1), shape)
+        except NoMatrixForm:                               # no words for it: it stays a derivative
+            return FactorForm(factor, self.jac(factor), self.jac(factor), shape)
 
     def _tensor(self, factor: Factor, node: Node, names: Mapping[Node, str], name: str, shape: Shape) -> FactorForm:
         of, by = factor.of, factor.by

@@ -11,7 +11,7 @@ from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node, topological
 from symgrad.core.shape import size_expression, size_text
 from symgrad.ops.stacking import MERGE
 from symgrad.views import terms as mx
-from symgrad.views.compose import CALLS, Composer, Idx, Product, instantiate, is_call, key
+from symgrad.views.compose import CALLS, Composer, Idx, Product, instantiate, is_call, is_shifted, key
 from symgrad.views.elimination import Eliminator
 from symgrad.views.text import call_text, number_text, scalar_text, text, tight
 
@@ -201,7 +201,7 @@ class _Printer:
     def reference(self, e: eq.Expr) -> str:
         node, index = e[1], e[2]
         inside = f"[{','.join(self.letters.show(i) for i in index)}]" if index else ""
-        if any(eq.is_affine(i) for i in index):            # an array is zero outside its range: `pad` says so
+        if is_shifted(e):                                  # an array is zero outside its range: `pad` says so
             return f"pad({self.composer.names.get(node) or node.name or text(self.matrices.of(node))}){inside}"
         if node.op.name == "ones" and len(index) == 1:
             return f"ones({size_text(node.shape[0])}){inside}"
@@ -316,7 +316,10 @@ def _ranged(body: str, letters: Letters, F: Sequence[Idx]) -> str:
         if i not in known and j not in known:
             size = size_text(F[names.index(i)].size)
             body = body.replace(f"delta[{i},{j}]", f"eye({size})[{i},{j}]")
-    seen = {c for inside in re.findall(r"\[([^\]]*)\]", body) for c in inside.split(",")} | set(letters.by_name)
+    apart = re.sub(r"delta\[[^\]]*\]", "", body)           # a delta tells a range only where it meets an index that has one
+    seen = {c for inside in re.findall(r"\[([^\]]*)\]", apart) for c in inside.split(",")} | set(letters.by_name)
+    for pair in pairs:
+        seen |= set(pair) if set(pair) & seen else set()
     missing = [i for i in F if letters[i] not in seen]
     if not missing:
         return body

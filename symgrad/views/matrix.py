@@ -15,7 +15,7 @@ from symgrad.views.index import component_text, formula_text
 from symgrad.views.terms import transpose
 from symgrad.views.text import text
 
-__all__ = ["Form", "below", "closed_form", "index_form"]
+__all__ = ["Form", "below", "closed_form", "closed_form_or_none", "index_form"]
 
 Show = Callable[[Node, Mapping[Node, str], str], str]
 """How a node prints, given the names so far and a name for the left side."""
@@ -88,6 +88,15 @@ def closed_form(target: Node, names: Mapping[Node, str], ranges: Mapping[str, ob
         return Form(form.lines, form.body, f"no matrix form: {reason}")
 
 
+def closed_form_or_none(target: Node, names: Mapping[Node, str], ranges: Mapping[str, object], forward: Iterable[Node] = (),
+                        taken: Iterable[str] = ()) -> Form | None:
+    """The closed form, or None where the notation has no words for the node."""
+    try:
+        return closed_form(target, names, ranges, forward, taken)
+    except (NoMatrixForm, RecursionError):
+        return None
+
+
 def index_form(target: Node, names: Mapping[Node, str], ranges: Mapping[str, object], forward: Iterable[Node] = (), taken: Iterable[str] = ()) -> Form:
     """`D[i,j] = ...`, after definition lines where parts are named."""
     backward = set(topological([target])) - set(forward)
@@ -146,15 +155,18 @@ def _shortest(target: Node, names: Mapping[Node, str], taken: Iterable[str], sho
 def _candidates(target: Node, order: Sequence[Node]) -> list[tuple[Node, int]]:
     """Nodes worth a name with their number of uses: those used twice, and those that have no matrix text of their own."""
     uses: dict[Node, int] = {}
+    shifted: set[Node] = set()                             # read at a shifted or literal index: only a name can be
     for n in [*order, target]:
         for o in n.operands:
             uses[o] = uses.get(o, 0) + 1
+        if n.op.body is not None:
+            shifted |= {n.operands[r[1]] for r in eq.references(n.op.body) if any(eq.is_affine(i) for i in r[2])}
     found = []
     for n in order:
         leaf = n.op in (VARIABLE, NUMBER, SIZE) or not n.operands or n.op.has_delta or n.op.name in PLAIN
         several = n.rank > 0 and n.op.body is not None and any(e[0] == "f" and len(e[2]) > 1 for e in eq.walk(n.op.body))
         along = n.op.body is None and n.op.origin is not None and n.op.name not in (MERGE, SPLIT)
-        if several or along:
+        if several or along or (n in shifted and n.op.body is not None and n.operands):
             found.append((n, ALWAYS))
         elif not leaf and uses.get(n, 0) > 1:
             found.append((n, uses[n]))
