@@ -211,21 +211,20 @@ def _checked(e: Expression, graph: Graph, seed: int, wrt: tuple[Node, ...], node
             yield Problem(e, names, f"{type(problem).__name__}: {str(problem)[:300]}")
             return
     for where, values in points(graph, seed):
-        reference = _along(graph, wrt, values, seed)
+        reference = _along(graph, wrt, values, seed, 1.0)
         if reference is None:
             continue
-        directions, numeric, blur = reference
+        tolerance = 1e-5 if where == "random" and len(wrt) == 1 else 1e-4
         shape = graph.output.shape + tuple(s for w in wrt for s in w.shape)
         ours = execute([node], values, sizes=SIZES)[node] if node is not None else np.zeros([SIZES[str(s)] for s in shape])
         for label, text, array in [("node", "", ours), *((k, t, execute([n], values, sizes=SIZES)[n]) for k, t, n in texts)]:
             if array.shape != ours.shape:
                 yield Problem(e, names, f"{label} has shape {array.shape}, not {ours.shape}: {text}")
                 return
-            got = array
-            for d in reversed(directions):
-                got = np.tensordot(got, d, d.ndim)
-            error = np.max(np.abs(got - numeric) / (1 + blur + np.abs(numeric)), initial=0.0)
-            if not np.all(np.isfinite(array)) or not error < (1e-5 if where == "random" and len(wrt) == 1 else 1e-4):
+            error = _error(array, *reference)
+            if not error < tolerance and (closer := _along(graph, wrt, values, seed, 0.125)) is not None:
+                error = min(error, _error(array, *closer))
+            if not np.all(np.isfinite(array)) or not error < tolerance:
                 yield Problem(e, names, f"{label} at {where}: {'not finite' if not np.all(np.isfinite(array)) else f'error {error:.1e}'}: {text}")
                 return
             if label != "node" and not np.allclose(array, ours, rtol=1e-7, atol=1e-7 * (1 + np.max(np.abs(ours), initial=0.0))):
@@ -233,7 +232,14 @@ def _checked(e: Expression, graph: Graph, seed: int, wrt: tuple[Node, ...], node
                 return
 
 
-def _along(graph: Graph, wrt: Sequence[Node], values: Mapping[str, Array], seed: int) -> tuple[list[Array], Array, Array] | None:
+def _error(array: Array, directions: Sequence[Array], numeric: Array, blur: Array) -> float:
+    """How far an array is from the numeric derivative along the directions."""
+    for d in reversed(directions):
+        array = np.tensordot(array, d, d.ndim)
+    return float(np.max(np.abs(array - numeric) / (1 + blur + np.abs(numeric)), initial=0.0))
+
+
+def _along(graph: Graph, wrt: Sequence[Node], values: Mapping[str, Array], seed: int, scale: float) -> tuple[list[Array], Array, Array] | None:
     """(directions, the derivative of the forward program along them, how far it may be off in units of 1e-5) by differences; None where these do not settle: a kink, a pole, huge values."""
     rng = np.random.default_rng(seed + 1)
     directions = [rng.normal(size=values[w.name].shape) for w in wrt]
@@ -247,11 +253,11 @@ def _along(graph: Graph, wrt: Sequence[Node], values: Mapping[str, Array], seed:
     if _singular(graph, values, len(wrt)):
         return None
     if len(wrt) == 1:
-        rough, fine = (_slope(value, 4e-3, w) for w in WEIGHTS)
+        rough, fine = (_slope(value, 4e-3 * scale, w) for w in WEIGHTS)
         right, left = (np.asarray((value(s * 1e-6) - value(0.0)) / (s * 1e-6)) for s in (1, -1))
         settled = np.allclose(right, left, rtol=1e-3, atol=1e-3)
     else:
-        rough, fine = (_slope(lambda a, w=w: _slope(lambda b: value(a, b), 2e-2, w), 2e-2, w) for w in WEIGHTS)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+        rough, fine = (_slope(lambda a, w=w: _slope(lambda b: value(a, b), 2e-2 * scale, w), 2e-2 * scale, w) for w in WEIGHTS)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
         near = _slope(lambda a: _slope(lambda b: value(a, b), 1e-3, WEIGHTS[0]), 1e-3, WEIGHTS[0])
         settled = np.allclose(near, fine, rtol=1e-2, atol=1e-2)
     if not settled or not np.all(np.isfinite(fine)) or np.max(np.abs(rough - fine) / (1 + np.abs(fine)), initial=0.0) > (3e-5, 3e-4)[len(wrt) - 1]:
@@ -271,7 +277,7 @@ def _singular(graph: Graph, values: Mapping[str, Array], order: int) -> bool:
             return True
         if small and (n.op.name in ("norm2", "sqrt") or (n.op.name == "det" and order == 2)):
             return True
-        if order == 2 and n.op.name in ("abs", "norm1", "relu", "max") and np.min(np.abs(trace[n.operands[0]]), initial=1.0) < 1e-7:
+        if n.op.name in ("abs", "norm1", "relu", "max") and np.min(np.abs(trace[n.operands[0]]), initial=1.0) < 1e-7:
             return True
     return False
 
