@@ -57,7 +57,7 @@ def _pushforward(op: Op, operand: int) -> Derived | None:
         lifted = lift_derived(tangents, patterns, None, len(op.out) - len(root.out))
         return Derived(lifted.op, tuple("T" if s == "T" else n for s, n in zip(found.sources, lifted.sources, strict=True)))
     if op.body is None:
-        return _adjoint(pullback(op, operand), len(op.out))
+        return _adjoint(pullback(op, operand))
     return _for_all_offsets(op, operand, pushforward) or _Derivation(op).pushforward(operand)
 
 
@@ -89,7 +89,7 @@ def _for_all_offsets(op: Op, operand: int, derive: Callable[[Op, int], Derived |
     return Derived(make_op(found.op.name, found.op.ranks, found.op.out, eq.substitute(found.op.body, letters)), found.sources)
 
 
-def _adjoint(back: Derived | None, out_rank: int) -> Derived | None:
+def _adjoint(back: Derived | None) -> Derived | None:
     """The pushforward of a structured op: its pullback is linear in C, so the adjoint is its derivative by C, applied to T."""
     if back is None:
         return None

@@ -1,7 +1,6 @@
 """Index expressions composed through a graph: nodes opened into sums of products, deltas eliminated, equal factors merged."""
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -107,11 +106,6 @@ def key(e: eq.Expr, env: Mapping[object, int] | None = None) -> tuple[Any, ...]:
     if tag == "S":
         names = {**names, **{x: -len(names) - n - 1 for n, x in enumerate(e[1])}}
     return (tag, e[1] if tag == "f" else len(e[1]), *(key(a, names) for a in eq.children(e)))
-
-
-@functools.cache
-def _tags(e: eq.Expr) -> frozenset[str]:
-    return frozenset({e[0]}.union(*map(_tags, eq.children(e))))
 
 
 class Composer:

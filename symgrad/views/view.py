@@ -11,7 +11,7 @@ from symgrad.core.graph import Graph
 from symgrad.core.node import Node, Variable, topological
 from symgrad.core.shape import Shape, shape_text
 from symgrad.ops.arithmetic import filled, product
-from symgrad.views.chain import Factor, factors_of, named_chain, show_chain
+from symgrad.views.chain import named_chain, show_chain
 from symgrad.views.factors import FactorForms
 from symgrad.views.index import component_text
 from symgrad.views.latex import latex_text
@@ -150,13 +150,6 @@ class Viewer:
         forms = FactorForms(self.graph, self.names, path, labels={self.output: self.label})
         body = forms.product(path)
         return self.view("jacobian", Form(tuple(forms.lines), body, self._transposed()), self.numerator_shape)
-
-    def factor_list(self) -> tuple[FactorForms, list[Factor]] | None:
-        """The factors of the chain with their closed forms, for explanations."""
-        if not self._connected():
-            return None
-        path = named_chain(self.output, self.variable, self.names)
-        return FactorForms(self.graph, self.names, path, labels={self.output: self.label}), factors_of(path)
 
     @functools.cached_property
     def label(self) -> str:
