@@ -12,7 +12,7 @@ import numpy as np
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node, Variable, topological
 from symgrad.derive.reverse import reverse
-from symgrad.errors import UnsupportedError
+from symgrad.errors import NotationError, UnsupportedError
 from symgrad.network import parse
 from symgrad.ops.kernels import Array
 from symgrad.run.executor import execute
@@ -206,7 +206,7 @@ def _checked(e: Expression, graph: Graph, seed: int, wrt: tuple[Node, ...], node
         try:
             texts = list(readings(graph, node))
         except Exception as problem:
-            if isinstance(problem, UnsupportedError) and 'division by zero' in str(problem):
+            if isinstance(problem, UnsupportedError | NotationError) and re.search("division by zero|divisor is zero", str(problem)):
                 return                                     # the norm of what is identically zero
             yield Problem(e, names, f"{type(problem).__name__}: {str(problem)[:300]}")
             return

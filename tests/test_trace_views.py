@@ -29,6 +29,6 @@ def test_every_view_is_text_or_a_clear_error(name: str, lines: list[str], values
 
 
 def test_the_solution_of_a_wordless_derivative_says_so() -> None:
-    name, lines, values, wrt = next(c for c in CASES if c[0] == "group norm")
+    _name, lines, values, wrt = next(c for c in CASES if c[0] == "group norm")
     solution = sg.solve(sg.trace(function_of(lines, list(values), "loss"), **values), wrt=[wrt])
     assert solution.report.ok and "no form in the notation" in str(solution)

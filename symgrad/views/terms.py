@@ -391,10 +391,8 @@ def add(parts: Iterable[Term], shape: Shape) -> Term:
                 scalars, body = ((body, 1),), ONE
             sums[scalars, body] = sums.get((scalars, body), Fraction(0)) + coefficient
     found = [term(c, s, b) for (s, b), c in sums.items() if c]
-    if not found:
-        return zeros(shape)
-    if len(found) == 1:
-        return found[0]
+    if len(found) < 2:
+        return found[0] if found else zeros(shape)
     others = set(found)
     found.sort(key=lambda a: (leads_with_minus(a), a.kind == "t" and a.args[0] in others))
     return Term("add", tuple(found), shape)
