@@ -29,6 +29,9 @@ ALWAYS = 1000
 INLINE_LIMIT = 160
 """How many nodes a form may hold before names are given without trying to do without."""
 
+SHORT = 24
+"""A form of so many characters is not tried with names: a definition line and its use are hardly shorter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -143,7 +146,7 @@ def _shortest(target: Node, names: Mapping[Node, str], taken: Iterable[str], sho
         except NoMatrixForm:
             inline = None
     candidates = _candidates(target, order)
-    if not candidates and inline is not None:
+    if inline is not None and (not candidates or len(inline.body) <= SHORT):
         return inline
     forms = [_with_names(target, names, candidates, taken, show)]
     if forms[0].lines and any(n.rank > 1 for n, _ in candidates):        # what vanishes in a matrix does not show behind its name
