@@ -14,10 +14,11 @@ from symgrad.errors import InputError
 __all__ = [
     "Document", "Section", "Paragraph", "Equation", "Table", "CodeBlock", "Picture", "ListBlock", "Note", "Check", "Details",
     "Line", "FactorRow", "Factor", "Text", "Math", "Code", "Emphasis", "Strong", "Reference",
-    "Block", "Inline", "Part", "Element", "NoteKind", "walk",
+    "Block", "Inline", "Part", "Element", "NoteKind", "NOTE_TITLES", "walk",
 ]
 
 NoteKind = typing.Literal["why", "reuse", "check", "warning", "convention"]
+NOTE_TITLES: dict[NoteKind, str] = {"why": "Why", "reuse": "Reused", "check": "Check", "warning": "Take care", "convention": "Convention"}
 _ANCHOR = re.compile(r"[a-z][a-z0-9-]*")
 
 

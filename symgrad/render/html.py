@@ -10,6 +10,7 @@ from importlib import resources
 from itertools import count
 
 from symgrad.explain.document import (
+    NOTE_TITLES,
     Block,
     Check,
     Code,
@@ -39,7 +40,6 @@ from symgrad.render.pictures import inline_svg
 __all__ = ["to_html"]
 
 _CONTENTS_FROM = 6                                   # sections, below which a table of contents is noise
-_KINDS = {"why": "Why", "reuse": "Reused", "check": "Check", "warning": "Take care", "convention": "Convention"}
 _ALIGN = {"l": "left", "c": "center", "r": "right"}
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _RELATION = re.compile(r"[=<>]|\\[a-z]+")
@@ -136,7 +136,7 @@ class _Writer:
                 items = "".join(f"<li>{self.blocks(item, level)}</li>\n" for item in block.items)
                 return f"<{tag}>\n{items}</{tag}>\n"
             case Note():
-                return (f'<aside class="note {block.kind}" role="note"><p class="kind">{_KINDS[block.kind]}</p>\n'
+                return (f'<aside class="note {block.kind}" role="note"><p class="kind">{NOTE_TITLES[block.kind]}</p>\n'
                         f"{self.blocks(block.blocks, level)}</aside>\n")
             case Check():
                 verdict, kind = ("Verified", "ok") if block.ok else ("Not confirmed", "failed")

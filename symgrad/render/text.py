@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from symgrad.explain.document import (
+    NOTE_TITLES,
     Block,
     Check,
     Code,
@@ -33,7 +34,6 @@ from symgrad.render.layout import arrange, breadth, break_formula, columns, pad,
 
 __all__ = ["to_text"]
 
-_KINDS = {"why": "Why", "reuse": "Reused", "check": "Check", "warning": "Take care", "convention": "Convention"}
 _COLORS = {"title": "1;34", "strong": "1", "emphasis": "3", "soft": "2", "shape": "36", "good": "32", "bad": "31", "code": "36"}
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNBROKEN = 40                                       # columns up to which a formula in prose is kept on one line
@@ -104,7 +104,7 @@ class _Writer:
                 return lines
             case Note():
                 inner = self.blocks(block.blocks, width - 4, level)
-                return _indented([*self.paint([_KINDS[block.kind]], "strong"), *inner], "  | ")
+                return _indented([*self.paint([NOTE_TITLES[block.kind]], "strong"), *inner], "  | ")
             case Check():
                 verdict, role = ("[ok] Verified", "good") if block.ok else ("[!!] Not confirmed", "bad")
                 error = "" if block.error is None else f" (largest relative error {block.error:.1e})"
