@@ -50,6 +50,7 @@ class Derivative:
     sweep: Reverse | None = field(default=None, repr=False)
     base: tuple[Node, Node] | None = None                  # of a Hessian: the value, and the variable of the first derivative
     structure: str = ""                                    # the derivative is within it: "symmetric", "diagonal", "lower", "upper"
+    again: Callable[[Graph], Derivative] | None = field(default=None, repr=False)   # the same derivative of the same graph at other lengths
 
     # ------------------------------------------------------------------ views
     @property
@@ -73,7 +74,8 @@ class Derivative:
     @functools.cached_property
     def viewer(self) -> Viewer:
         """The printer of this derivative."""
-        return Viewer(self.graph, self.output, self.variable, self.node, self.shape, self.axes, self.layout, self.kind)
+        found = self.sweep.cotangents if self.sweep is not None and self.kind == "gradient" and not self.structure else None
+        return Viewer(self.graph, self.output, self.variable, self.node, self.shape, self.axes, self.layout, self.kind, found)
 
     @functools.cached_property
     def matrix(self) -> View:
@@ -93,6 +95,9 @@ class Derivative:
             why = str(reason) if isinstance(reason, NoMatrixForm) else "it is nested too deeply"
             raise UnsupportedError(f"the derivative of {self.of} by {self.name} has no form in the notation: {why}; evaluate() and code() have it") from None
         gated(view.form, self.viewer.node, self.graph)
+        if self.graph.rebuild is not None and self.again is not None:           # what is said of T steps holds for another T too
+            other = self.again(self.graph.rebuild({k: v + 2 for k, v in self.graph.lengths.items()}))
+            gated(view.form, other.viewer.node, other.graph)
         return view
 
     @functools.cached_property
@@ -131,15 +136,23 @@ class Derivative:
         name, as a symgrad function name or (f, df, ...). Raises InputError, MissingValueError.
         """
         everything, functions = with_functions({**values, **directions}, functions)
+        there = self._at(everything, sizes)
+        if there is not self:
+            return there.evaluate(everything, functions=functions, sizes=sizes)
         nodes = [self.output, self.variable if self.node is None else self.node]
         leaves = {n.name: n for n in topological([*self.graph.variables().values(), *nodes]) if isinstance(n.data, Variable)}
         check_names(everything, leaves)
         given = [n for name, n in leaves.items() if name in everything]
-        numbers = bind_values(given, everything, {**self.graph.sizes, **(sizes or {})})[1]
+        numbers = bind_values(given, everything, {**self.graph.numbers, **(sizes or {})})[1]
         trace = execute(nodes if self.node is None else [self.node], everything, sizes=numbers, functions=function_values(functions))
         if self.node is None:
             return zeros(self.shape, trace)
         return self.arranged(trace[self.node])
+
+    def _at(self, values: Mapping[str, ArrayLike], sizes: Mapping[str, int] | None = None) -> Derivative:
+        """This derivative with recurrences written out for the lengths of the arrays."""
+        graph = self.graph.at(values, sizes)
+        return self if graph is self.graph or self.again is None else self.again(graph)
 
     def arranged(self, array: Array) -> Array:
         """An array of output axes + variable axes in this derivative's layout."""
@@ -151,6 +164,9 @@ class Derivative:
     def verify(self, values: Mapping[str, ArrayLike] | None = None, seed: int = 0, functions: Given = None) -> Report:
         """This derivative against an independent numeric derivative; at seeded random values and unequal sizes where none are given."""
         values, functions = with_functions(values, functions) if values is not None else (None, functions)
+        there = self._at(values or {})
+        if there is not self:
+            return there.verify(values, seed, functions)
         claim = Claim(self.output, self.variable, self.node, self.base, self.structure)
         return verify({self.name: claim}, self.graph, values, seed, function_values(functions))
 
@@ -164,6 +180,7 @@ class Derivation:
     of: str
     derivatives: Mapping[str, Derivative]
     sweep: Reverse
+    again: Callable[[Graph], Derivation] = field(repr=False)
 
     def __getitem__(self, name: str | Node) -> Derivative:
         key = name if isinstance(name, str) else self.graph.name_of(name) or name.name
@@ -199,18 +216,29 @@ class Derivation:
         last = next((d.node for d in reversed(list(self.derivatives.values())) if d.node is not None), self.output)
         return replace(self.graph, names=names, output=last, text="")
 
+    def at(self, values: Mapping[str, ArrayLike], sizes: Mapping[str, int] | None = None) -> Derivation:
+        """This derivation with recurrences written out for the lengths of the arrays."""
+        graph = self.graph.at(values, sizes)
+        return self if graph is self.graph else self.again(graph)
+
     def evaluate(self, values: Mapping[str, ArrayLike], *, functions: Given = None,
                  sizes: Mapping[str, int] | None = None) -> dict[str, Array]:
         """Every derivative by name; see `Derivative.evaluate`."""
         values, functions = with_functions(values, functions)
+        there = self.at(values, sizes)
+        if there is not self:
+            return there.evaluate(values, functions=functions, sizes=sizes)
         check_names(values, self.graph.variables())
         nodes = [d.variable if d.node is None else d.node for d in self.derivatives.values()]   # a zero has the sizes of its variable
-        trace = execute([self.output, *nodes], values, sizes={**self.graph.sizes, **(sizes or {})}, functions=function_values(functions))
+        trace = execute([self.output, *nodes], values, sizes={**self.graph.numbers, **(sizes or {})}, functions=function_values(functions))
         return {k: d.arranged(trace[d.node]) if d.node is not None else zeros(d.shape, trace) for k, d in self.derivatives.items()}
 
     def verify(self, values: Mapping[str, ArrayLike] | None = None, seed: int = 0, functions: Given = None) -> Report:
         """Every derivative against an independent numeric derivative of the forward program."""
         values, functions = with_functions(values, functions) if values is not None else (None, functions)
+        there = self.at(values or {})
+        if there is not self:
+            return there.verify(values, seed, functions)
         claims = {k: Claim(d.output, d.variable, d.node, d.base, d.structure) for k, d in self.derivatives.items()}
         return verify(claims, self.graph, values, seed, function_values(functions))
 
@@ -235,12 +263,16 @@ def differentiate(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = No
     shown = name_of(graph, output, of)
     kind = "jacobian" if output.rank else "gradient"
     found = {}
+
+    def again(other: Graph) -> Derivation:
+        return differentiate(other, list(targets), elsewhere(graph, output, of), layout, structured=structured)
     for name, node in targets.items():
         result, structure = sweep.results[node], structure_of(node) if structured else ""
         result = within_structure(result, node) if result is not None and structure else result
         found[name] = Derivative(graph, name, shown, output, node, result, kind, checked(layout), output.rank,
-                                 "" if result is not None else reason_for_zero(output, node), sweep, structure=structure)
-    return Derivation(graph, output, shown, found, sweep)
+                                 "" if result is not None else reason_for_zero(output, node), sweep, structure=structure,
+                                 again=functools.partial(lambda name, other: again(other)[name], name))
+    return Derivation(graph, output, shown, found, sweep, again)
 
 
 def jacobian(net: Graph | Node, of: str | Node | None = None, wrt: str | Node | None = None, layout: Layout = None) -> Derivative:
@@ -267,7 +299,8 @@ def hessian(net: Graph | Node, wrt: str | Node | tuple[str | Node, str | Node] |
     result = reverse(node, [second[1]]).results[second[1]] if node is not None else None
     gradient = node if node is not None else first.variable
     return Derivative(graph, second[0], f"d{first.of}/d{first.name}", gradient, second[1], result, "hessian", checked(layout),
-                      gradient.rank, "" if result is not None else "the gradient does not depend on it", base=(first.output, first.variable))
+                      gradient.rank, "" if result is not None else "the gradient does not depend on it", base=(first.output, first.variable),
+                      again=lambda other: hessian(other, (first.name, second[0]), elsewhere(graph, first.output, of), layout))
 
 
 def jvp(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None) -> Derivative:
@@ -276,7 +309,8 @@ def jvp(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None) -> Der
     output = graph.output if of is None else graph.resolve(of)
     targets = wanted(graph, wrt)
     node = forward(output, {v: symbol(f"{k}_dot", v.shape, graph) for k, v in targets.items()})
-    return Derivative(graph, name_of(graph, output, of), "·".join(targets), output, output, node, "jvp")
+    return Derivative(graph, name_of(graph, output, of), "·".join(targets), output, output, node, "jvp",
+                      again=lambda other: jvp(other, list(targets), elsewhere(graph, output, of)))
 
 
 def vjp(net: Graph | Node, wrt: str | Node | None = None, of: str | Node | None = None) -> Derivative:
@@ -286,7 +320,8 @@ def vjp(net: Graph | Node, wrt: str | Node | None = None, of: str | Node | None 
     (target,) = only_one(wanted(graph, wrt)).items()
     shown = name_of(graph, output, of)
     node = reverse(output, [target[1]], symbol(f"{shown}_bar", output.shape, graph)).results[target[1]]
-    return Derivative(graph, target[0], shown, output, target[1], node, "vjp")
+    return Derivative(graph, target[0], shown, output, target[1], node, "vjp",
+                      again=lambda other: vjp(other, target[0], elsewhere(graph, output, of)))
 
 
 def hvp(net: Graph | Node, wrt: str | Node | None = None, of: str | Node | None = None) -> Derivative:
@@ -296,7 +331,8 @@ def hvp(net: Graph | Node, wrt: str | Node | None = None, of: str | Node | None 
     (target,) = only_one(wanted(graph, wrt)).items()
     gradient = reverse(output, [target[1]]).results[target[1]]
     node = forward(gradient, {target[1]: symbol(f"{target[0]}_dot", target[1].shape, graph)}) if gradient is not None else None
-    return Derivative(graph, target[0], name_of(graph, output, of), output, target[1], node, "hvp")
+    return Derivative(graph, target[0], name_of(graph, output, of), output, target[1], node, "hvp",
+                      again=lambda other: hvp(other, target[0], elsewhere(graph, output, of)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,6 +343,7 @@ class Compiled:
     derivatives: Mapping[str, Derivative]
     single: bool
     unread: frozenset[str] = frozenset()                   # variables of the graph that the program has no use for
+    at: Callable[[Mapping[str, ArrayLike]], Compiled | None] = lambda _: None   # the program for arrays of other lengths
 
     @property
     def source(self) -> str:
@@ -315,6 +352,9 @@ class Compiled:
 
     def __call__(self, /, **arrays: ArrayLike) -> Array | tuple[Array, dict[str, Array]]:
         """Raises InputError, MissingValueError as `Derivative.evaluate` does."""
+        there = self.at(arrays)
+        if there is not None:
+            return there(**arrays)
         answer = self.program(**({k: a for k, a in arrays.items() if k not in self.unread} if self.unread else arrays))
         value, found = answer if isinstance(answer, tuple) else (None, answer)
         arranged = {k: self.derivatives[k].arranged(a) for k, a in found.items()}
@@ -334,10 +374,20 @@ def compile_derivative(what: Derivation | Derivative, backend: str = "numpy", fu
     derivatives = dict(what.derivatives) if isinstance(what, Derivation) else {what.name: what}
     zero = {k: d for k, d in derivatives.items() if d.node is None}
     program = compile_nodes(what.output if isinstance(what, Derivation) else None, {k: d.node for k, d in derivatives.items() if d.node is not None},
-                            names, functions=function_values(functions), sizes=graph.sizes,
+                            names, functions=function_values(functions), sizes=graph.numbers,
                             zeros={k: d.output_shape + d.variable_shape for k, d in zero.items()},
                             also=carriers(derivatives.values()))
-    return Compiled(program, derivatives, not isinstance(what, Derivation), frozenset(graph.variables()) - {*program.arguments})
+    programs: dict[Graph, Compiled] = {}
+
+    def at(arrays: Mapping[str, ArrayLike]) -> Compiled | None:
+        other = graph.at(arrays)
+        if other is graph or what.again is None:
+            return None
+        if other not in programs:
+            programs[other] = compile_derivative(what.again(other), backend, functions)
+        return programs[other]
+
+    return Compiled(program, derivatives, not isinstance(what, Derivation), frozenset(graph.variables()) - {*program.arguments}, at)
 
 
 def carriers(derivatives: Iterable[Derivative]) -> list[Node]:
@@ -364,6 +414,14 @@ def zeros(shape: Shape, trace: Trace) -> Array:
 
 
 # ---------------------------------------------------------------------- names
+def elsewhere(graph: Graph, output: Node, of: str | Node | None) -> str | None:
+    """What the output is called in the same graph at other lengths. Raises InputError where it has no name."""
+    name = of if isinstance(of, str) else graph.name_of(output) or None
+    if name is None and output is not graph.output:
+        raise InputError("the arrays have other lengths than this graph is written out for, and the output has no name to find it by: name it")
+    return name
+
+
 def with_functions(values: Mapping[str, object], functions: Given) -> tuple[dict[str, ArrayLike], dict[str, One]]:
     """(arrays, functions): functions may be given among the values, by name."""
     arrays, among = split_functions(values)

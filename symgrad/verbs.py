@@ -15,7 +15,7 @@ from symgrad.interop import numpy_protocols  # noqa: F401  # gives nodes the fun
 from symgrad.ops.kernels import Array
 from symgrad.ops.operators import as_node
 from symgrad.plan.residuals import Plan, make_plan
-from symgrad.results import Compiled, Derivation, Derivative, compile_derivative, differentiate, with_functions
+from symgrad.results import Compiled, Derivation, Derivative, compile_derivative, differentiate, elsewhere, with_functions
 from symgrad.run.executor import execute
 from symgrad.run.functions import Given, function_values
 
@@ -69,14 +69,18 @@ def evaluate(net: Graph | Node, values: Mapping[str, ArrayLike], of: str | Node 
     g = as_graph(net)
     node = g.output if of is None else g.resolve(of)
     values, functions = with_functions(values, functions)
-    return execute([node], values, sizes=g.sizes, functions=function_values(functions))[node]
+    there = g.at(values)
+    if there is not g:
+        name = elsewhere(g, node, of)
+        g, node = there, there.output if name is None else there[name]
+    return execute([node], values, sizes=g.numbers, functions=function_values(functions))[node]
 
 
 def run_at(
     net: Graph | Node, values: Mapping[str, ArrayLike], wrt: Wrt = None, of: str | Node | None = None, layout: str | None = None
 ) -> tuple[Array, dict[str, Array]]:
     """(value, derivatives by name) at given arrays."""
-    d = differentiate(net, wrt, of, layout)
+    d = differentiate(net, wrt, of, layout).at(values)
     return evaluate(d.graph, values, d.output), d.evaluate(values)
 
 

@@ -117,7 +117,7 @@ NAMES: tuple[tuple[str, int, int, str], ...] = (
         "index s = 1..3\nh[n, 0] = u\nh[n, s] = h[n, s+1]\nz = 1",
         3,
         16,
-        "h[n, s+1] is step 2, which is not known here; known are steps 0..0",
+        "h[n, s+1] is step 4, which is not known here; known are steps 0..0",
     ),
     ("index s = 1..3\nh[n, s] = h[n, s-1]\nz = 1", 2, 11, "a recurrence begins with a line such as h[..., 0] = ..."),
     ("index s = 1..3\nh[n, 0] = u\nh[n, s] = h[n, s-1] + sum(h)*u\nz = 1", 3, 27, "still being computed"),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import networkx as nx
+import numpy as np
+from numpy.typing import ArrayLike
 
 from symgrad.core.node import SIZE, Node, Variable, topological
 from symgrad.core.shape import Shape, Size, size_names
@@ -54,6 +56,8 @@ class Graph:
     sources: Mapping[str, str] = field(default_factory=dict)         # a definition's line as the user wrote it
     text: str = ""
     rows: frozenset[str] = frozenset()                               # names of vectors that lie, such as r = x'*A
+    lengths: Mapping[str, int] = field(default_factory=dict)         # sizes that stay names, though a recurrence is written out for so many steps
+    rebuild: Callable[[Mapping[str, int]], Graph] | None = None      # the same graph for other lengths
 
     def __getitem__(self, name: str) -> Node:
         """The node of a name. Raises InputError listing near names."""
@@ -70,6 +74,20 @@ class Graph:
         """Every name that means something in text about this graph: values, sizes, functions, ops, constants."""
         sizes = {s for n in self.names.values() for size in n.shape for s in size_names(size)}
         return frozenset({*self.names, *sizes, *self.sizes, *self.functions, *self.ops, *self.constants})
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The sizes that have a number in this graph: declared ones, and the lengths that recurrences are written out for."""
+        return {**self.sizes, **self.lengths}
+
+    def at(self, values: Mapping[str, ArrayLike], sizes: Mapping[str, int] | None = None) -> Graph:
+        """The graph with its recurrences written out for the lengths that the arrays have: this one, if they are its own."""
+        wanted = {**self.lengths, **{k: v for k, v in (sizes or {}).items() if k in self.lengths}}
+        for name, node in self.variables().items() if self.lengths else ():
+            for axis, size in enumerate(node.shape):
+                if size in wanted and np.ndim(values.get(name, ())) == node.rank and name in values:
+                    wanted[str(size)] = np.shape(values[name])[axis]
+        return self if wanted == self.lengths or self.rebuild is None else self.rebuild(wanted)
 
     @property
     def params(self) -> list[str]:

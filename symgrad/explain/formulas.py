@@ -10,6 +10,7 @@ from symgrad.core.shape import Shape, shape_text
 from symgrad.explain.document import Inline, Line, Math, Text
 from symgrad.views.latex import latex_text
 from symgrad.views.names import name_symbol
+from symgrad.views.text import terms_of
 
 __all__ = ["Typesetter", "words"]
 
@@ -22,17 +23,6 @@ def words(*parts: str | Inline) -> tuple[Inline, ...]:
 def shape_latex(shape: Shape) -> str:
     """`K \\times D` in LaTeX."""
     return r" \times ".join(name_symbol(s).tex if isinstance(s, str) and s.isidentifier() else str(s) for s in shape)
-
-
-def terms_of(text: str) -> list[str]:
-    """The summands of notation text, each but the first with its sign in front."""
-    found, depth, start = [], 0, 0
-    for k, c in enumerate(text):
-        depth += (c in "([") - (c in ")]")
-        if depth == 0 and text[k:k + 3] in (" + ", " - "):
-            found.append(text[start:k])
-            start = k + 1
-    return [*found, text[start:]]
 
 
 def sides(text: str) -> tuple[str, str]:

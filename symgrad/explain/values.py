@@ -22,6 +22,6 @@ def number(x: float, digits: int = 4) -> str:
 def shown_values(d: Derivation, values: Mapping[str, ArrayLike], functions: Functions, digits: int = 4) -> dict[Node, str]:
     """Each named value as text; large arrays are shortened to their corners."""
     nodes = [n for n in d.graph.names.values()]
-    trace = execute([d.output, *nodes], values, sizes=d.graph.sizes, functions=functions)
+    trace = execute([d.output, *nodes], values, sizes=d.graph.numbers, functions=functions)
     with np.printoptions(precision=digits, threshold=12, edgeitems=2, suppress=True):
         return {n: number(float(trace[n]), digits) if trace[n].ndim == 0 else " ".join(str(trace[n]).split()) for n in [*nodes, d.output]}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from symgrad.core.graph import Graph, UnknownFunction, set_parser
@@ -32,6 +34,7 @@ def parse(
     ops: Iterable[UserOp | Op] = (),
     limits: Limits | None = DEFAULT,
     file: str = "",
+    lengths: Mapping[str, int] | None = None,
 ) -> Graph:
     """The graph of a network, or of an expression whose variables `vars` declares.
 
@@ -43,13 +46,22 @@ def parse(
         ops: ops of the user's own, callable in the text by name.
         limits: how large the text may be; None for no limits.
         file: the name that errors show.
+        lengths: how many steps a recurrence is written out for where that number is a name (5, if nothing is said): such a graph is
+            derived and evaluated for whatever length the arrays have.
 
     The output is a bare expression on the last line, else `loss`, else the last definition.
 
     Raises NotationError with line and column, InputError for `vars` that are no declarations.
     """
-    tables = Tables(functions={f.name: f for f in functions or ()}, ops={o.name: o.op if isinstance(o, UserOp) else o for o in ops})
-    return located(text, file, lambda: _built(text, tables, vars or {}, facts or {}, limits, file))
+    known, own = list(functions or ()), list(ops)
+    tables = Tables(functions={f.name: f for f in known}, ops={o.name: o.op if isinstance(o, UserOp) else o for o in own}, lengths=dict(lengths or {}))
+    graph = located(text, file, lambda: _built(text, tables, vars or {}, facts or {}, limits, file))
+
+    @functools.cache
+    def rebuilt(wanted: tuple[tuple[str, int], ...]) -> Graph:
+        return parse(text, vars=vars, facts=facts, functions=known, ops=own, limits=limits, file=file, lengths=dict(wanted))
+
+    return replace(graph, rebuild=lambda wanted: rebuilt(tuple(wanted.items()))) if graph.lengths else graph
 
 
 def located(text: str, file: str, work: Callable[[], T]) -> T:

@@ -125,7 +125,7 @@ class Reader:
         entry = self.tables.names.get(e.operand.name) if isinstance(e.operand, Name) else None
         if entry is not None and entry.steps and len(e.indices) > entry.step_axis:
             positions = [self.position(i, scope) for i in e.indices]
-            found = step_at(entry, positions, e, self.axes)
+            found = step_at(entry, positions, e, self.axes, self.tables)
             if found is not None:
                 node, positions = found
                 family = (

@@ -88,7 +88,7 @@ def _meaning(name: str, place: Place, scope: Scope, tables: Tables, axes: Axes) 
             )
         scope.opened[name] = axes.fresh(tables.ranges[name], name)
         return scope.opened[name]
-    value = tables.sizes.get(name)
+    value = tables.sizes.get(name, tables.lengths.get(name))
     if value is None and name in tables.constants:
         fraction = tables.whole_constant(name)
         value = fraction
@@ -192,7 +192,7 @@ def _window(value: Value, odd: Mapping[str, Position], axes: Axes) -> Value:
     return replace(value, factors=((made, tuple(order)),), lead=lead, coefficient=number(1).coefficient, deltas=())
 
 
-def step_at(entry: Entry, positions: list[Position], e: Index, axes: Axes) -> tuple[Node, list[Position]] | None:
+def step_at(entry: Entry, positions: list[Position], e: Index, axes: Axes, tables: Tables) -> tuple[Node, list[Position]] | None:
     """An unrolled recurrence at a step or a shifted index: the node to read, and the positions that are left to read at."""
     p = positions[entry.step_axis]
     name = shown(e)
@@ -204,21 +204,21 @@ def step_at(entry: Entry, positions: list[Position], e: Index, axes: Axes) -> tu
     (letter, c), *more = p.terms.items()
     if more or c != 1 or not p.constant:
         return None
-    count = axes.size(letter)
-    wanted = range(1 + p.constant, 1 + p.constant + count) if isinstance(count, int) else range(0)
+    count = tables.steps(axes.size(letter))
+    wanted = range(1 + p.constant, 1 + p.constant + count) if count is not None else range(0)
     if not wanted or any(k not in entry.steps for k in wanted):
         raise Fault(f"{name} reads steps {wanted.start}..{wanted.stop - 1}; known are steps {_range(entry.steps)}", p.place)
     shifted = replace(p, constant=0)
-    return stacked([entry.steps[k] for k in wanted], entry.step_axis), [shifted if q is p else q for q in positions]
+    return stacked([entry.steps[k] for k in wanted], entry.step_axis, axes.size(letter)), [shifted if q is p else q for q in positions]
 
 
 def _range(steps: Mapping[int, Node]) -> str:
     return f"{min(steps)}..{max(steps)}"
 
 
-def stacked(steps: Sequence[Node], axis: int) -> Node:
-    """The steps as one node with a new axis."""
-    node = stack(steps)
+def stacked(steps: Sequence[Node], axis: int, size: Size | None = None) -> Node:
+    """The steps as one node with a new axis; `size` is what its length is called."""
+    node = stack(steps, size)
     letters = [f"x{k}" for k in range(node.rank)]
     return product([(node, letters)], [*letters[:axis], letters[-1], *letters[axis:-1]])
 

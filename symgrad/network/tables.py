@@ -35,6 +35,7 @@ class Tables:
     names: dict[str, Entry] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     size_names: dict[str, None] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)  # sizes without a number, and the steps a recurrence is written out for
     ranges: dict[str, Size] = field(default_factory=dict)
     constants: dict[str, Node] = field(default_factory=dict)
     functions: dict[str, UnknownFunction] = field(default_factory=dict)
@@ -45,6 +46,10 @@ class Tables:
     def size(self, size: int | str) -> Size:
         """The size of a name: its number, if one is declared."""
         return self.sizes.get(size, size) if isinstance(size, str) else size
+
+    def steps(self, size: Size | None) -> int | None:
+        """How many steps an index of that size runs through, where that is a number."""
+        return size if isinstance(size, int) else self.lengths.get(str(size))
 
     def whole_constant(self, name: str) -> int | None:
         """A constant that is a whole number."""
@@ -84,6 +89,7 @@ class Tables:
             sources=dict(self.sources),
             text=text,
             rows=rows,
+            lengths=dict(self.lengths),
         )
 
     @classmethod
@@ -91,6 +97,7 @@ class Tables:
         """The names of a finished graph."""
         tables = cls(
             sizes=dict(graph.sizes),
+            lengths=dict(graph.lengths),
             ranges=dict(graph.ranges),
             constants=dict(graph.constants),
             functions=dict(graph.functions),

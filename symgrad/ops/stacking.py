@@ -25,9 +25,9 @@ def _step_op(rank: int, step: int) -> Op:
     return make_op("slice", (rank + 1,), axes, ("r", 0, (*axes, ("a", step, ()))))
 
 
-def stack(nodes: Sequence[Node]) -> Node:
-    """Nodes of one shape along a new last axis. Raises ShapeError."""
-    return apply(_stack_op(len(nodes), nodes[0].rank), *nodes, shape=(*nodes[0].shape, len(nodes)))
+def stack(nodes: Sequence[Node], size: Size | None = None) -> Node:
+    """Nodes of one shape along a new last axis, whose length has the name `size` if it has one. Raises ShapeError."""
+    return apply(_stack_op(len(nodes), nodes[0].rank), *nodes, shape=(*nodes[0].shape, size or len(nodes)))
 
 
 def _merge_rule(_: int) -> Derived:

@@ -18,6 +18,7 @@ from symgrad.run.executor import execute
 from symgrad.run.functions import stand_in
 from symgrad.run.sampling import sample, sample_sizes
 from symgrad.run.verify import unknown_functions
+from symgrad.views.compose import NoMatrixForm
 from symgrad.views.index import component_text
 from symgrad.views.matrix import Form
 
@@ -65,7 +66,7 @@ def gated(form: Form, node: Node, graph: Graph) -> Form:
 def _difference(back: Node, node: Node, graph: Graph) -> float | None:
     """The least difference over a few random points, as far as one is found at which the node is finite: a wrong form differs at all of them."""
     both = topological([node, back])
-    sizes = sample_sizes(both, graph.sizes, 0)
+    sizes = sample_sizes(both, graph.numbers, 0)
     if any(np.prod([float(size_number(s, sizes)) for s in n.shape]) > LARGEST for n in both):
         return None
     functions: Functions = {f: stand_in(k) for k, f in enumerate(unknown_functions(both))}
@@ -96,5 +97,8 @@ def _distance(a: Array, b: Array) -> float:
 
 def _contradiction(text: str, node: Node, graph: Graph, reason: str) -> InternalError:
     names: Mapping[Node, str] = {n: name for name, n in graph.names.items() if n is not node and not n.operands}
-    return InternalError(f"the closed form {text!r} is wrong: {reason}. The component form stands: {component_text(node, names, graph.ranges)}. "
-                         "This is a defect of symgrad; please report it")
+    try:
+        stands = f" The component form stands: {component_text(node, names, graph.ranges)}."
+    except (NoMatrixForm, RecursionError):
+        stands = ""
+    return InternalError(f"the closed form {text!r} is wrong: {reason}.{stands} This is a defect of symgrad; please report it")

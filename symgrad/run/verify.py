@@ -101,13 +101,13 @@ def _checked(claims: Mapping[str, Claim], graph: Graph, values: Mapping[str, Arr
     if values is not None:
         leaves = [n for n in topological([*outputs, *graph.variables().values()]) if isinstance(n.data, Variable)]
         check_names(values, [n.name for n in leaves])
-        arrays, sizes = bind_values(topological(outputs), values, graph.sizes)
+        arrays, sizes = bind_values(topological(outputs), values, graph.numbers)
         doubles = {k: a.astype(float) for k, a in arrays.items()}
         return {k: _error(c, doubles, sizes, functions) for k, c in claims.items()}, sizes
     best: dict[str, float] = {}
     sizes = {}
     for attempt, style in enumerate((*styles(), *styles())):
-        sizes = sample_sizes(topological(outputs), graph.sizes, seed)
+        sizes = sample_sizes(topological(outputs), graph.numbers, seed)
         _check_room(topological(outputs), sizes)
         drawn = sample(outputs, sizes, seed + 100 * attempt, style)
         trace = execute(outputs, drawn, sizes=sizes, functions=functions)

@@ -13,9 +13,9 @@ from symgrad.ops.stacking import MERGE
 from symgrad.views import terms as mx
 from symgrad.views.compose import CALLS, Composer, Idx, Product, instantiate, is_call, is_shifted, key
 from symgrad.views.elimination import Eliminator
-from symgrad.views.text import call_text, number_text, scalar_text, text, tight
+from symgrad.views.text import call_text, number_text, scalar_text, terms_of, text, tight
 
-__all__ = ["Letters", "component_text", "formula_text"]
+__all__ = ["Letters", "component_terms", "component_text", "formula_text"]
 
 POOL = "ijklpqrstuvabcdefghmnowxyz"
 
@@ -30,6 +30,12 @@ class Letters:
             self.by_size.setdefault(size, name)
         self.given: dict[Idx, str] = {}
         self.taken: set[str] = set(reserved)
+
+    def copy(self) -> Letters:
+        """The same letters so far."""
+        found = Letters(self.by_name, ())
+        found.given, found.taken = dict(self.given), set(self.taken)
+        return found
 
     def __getitem__(self, i: Idx) -> str:
         if i not in self.given:
@@ -262,12 +268,14 @@ def _is_tight(text: str, loose: str = "+-*/^ ") -> bool:
     return True
 
 
-def component_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str = "D", *, ranged: bool = True) -> str:
+def component_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str = "D", *, ranged: bool = True,
+                   reserved: Sequence[str] = ()) -> str:
     """`left[i, j] = ...` with every sum written out. Raises NoMatrixForm where a part has no text.
 
     ranged: the range of every index on the left follows from the text, so that it parses; else deltas stay deltas, for reading.
+    reserved: letters that no index gets.
     """
-    letters = Letters(ranges)
+    letters = Letters(ranges, reserved)
     composer = Composer(names)
     F = tuple(Idx(s) for s in node.shape)
     head = ",".join(letters[i] for i in F)
@@ -275,6 +283,28 @@ def component_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, o
     body = _Printer(composer, letters).sum(products)
     body = _ranged(body, letters, F) if ranged else body
     return f"{left}[{head}] = {body}" if head else f"{left} = {body}" if left else body
+
+
+def component_terms(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], reserved: Sequence[str] = ()) -> tuple[list[str], list[str]]:
+    """The letters of the axes, and the summands of the component form, each with bound letters of its own. Raises NoMatrixForm."""
+    letters = Letters(ranges, reserved)
+    composer = Composer(names)
+    F = tuple(Idx(s) for s in node.shape)
+    head = [letters[i] for i in F]
+    products: list[Product] = []
+    waiting: list[eq.Expr] = [("r", node, F)]
+    while waiting:
+        e = waiting.pop()
+        adds = e[0] == "r" and (e[1] is node or e[1] not in names) and e[1].op.body is not None and e[1].op.body[0] == "+"
+        if adds or e[0] == "+":
+            waiting += reversed(instantiate(e[1], e[2])[1] if adds else e[1])
+        else:
+            products += composer.products(e)
+    out = []
+    for p in merged(products):
+        text = _Printer(composer, letters.copy()).product(*p)
+        out.append(text if len(terms_of(text)) == 1 else f"({text})")
+    return head, out
 
 
 def merged(products: Sequence[Product]) -> list[Product]:

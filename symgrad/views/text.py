@@ -9,7 +9,7 @@ from symgrad.core.shape import size_text
 from symgrad.views import terms as mx
 from symgrad.views.terms import Term
 
-__all__ = ["call_text", "number_text", "scalar_text", "tight", "text"]
+__all__ = ["call_text", "number_text", "scalar_text", "terms_of", "tight", "text"]
 
 SUM, PRODUCT, MINUS, POWER, TIGHT = 1, 2, 3, 4, 5
 """How tightly a text binds: a sum, a product, a unary minus, a power, an operand of a power."""
@@ -243,3 +243,14 @@ _PRINTERS = {
     "leaf": _leaf, "num": lambda m: number_text(m.args[0]), "ones": _ones, "zeros": _ones, "eye": _eye, "t": _transpose, "mpow": _matrix_power,
     "diag": _diag, "call": _call, "mul": _mul, "epow": _entry_power, "emul": _entry_product, "spow": _power_of_scalar, "term": _term, "add": _add,
 }
+
+
+def terms_of(text: str) -> list[str]:
+    """The summands of notation text, each but the first with its sign in front."""
+    found, depth, start = [], 0, 0
+    for k, c in enumerate(text):
+        depth += (c in "([") - (c in ")]")
+        if depth == 0 and text[k:k + 3] in (" + ", " - "):
+            found.append(text[start:k])
+            start = k + 1
+    return [*found, text[start:]]

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import sympy as sp
@@ -12,10 +13,12 @@ from symgrad.core.node import Node, Variable, topological
 from symgrad.core.shape import Shape, shape_text
 from symgrad.ops.arithmetic import filled, product
 from symgrad.views.chain import named_chain, show_chain
+from symgrad.views.compose import NoMatrixForm
 from symgrad.views.factors import FactorForms
 from symgrad.views.index import component_text
 from symgrad.views.latex import latex_text
 from symgrad.views.matrix import Form, closed_form, index_form
+from symgrad.views.rolled import MANY, Rolled, families_of, rolled_form
 from symgrad.views.symbolic import to_sympy_text
 
 __all__ = ["View", "Viewer"]
@@ -68,10 +71,19 @@ class View:
         return f"$\\displaystyle {self.latex()}$"
 
 
+def _counted(form: Form, graph: Graph) -> bool:
+    """Whether a form reads single steps of a recurrence."""
+    steps = {n for f in families_of(graph) if f.size for n in f.alias()}
+    return bool(steps & set(re.findall(r"[A-Za-z]\w*", str(form)))) or bool(re.search(r"\[[^\]]*\b[3-9]\b[^\]]*\]", str(form)))
+
+
 class Viewer:
     """Makes the views of one derivative."""
 
-    def __init__(self, graph: Graph, output: Node, variable: Node, node: Node | None, shape: Shape, axes: int, layout: str | None, kind: str) -> None:
+    def __init__(self, graph: Graph, output: Node, variable: Node, node: Node | None, shape: Shape, axes: int, layout: str | None, kind: str,
+                 cotangents: Mapping[Node, Node] | None = None) -> None:
+        """cotangents: of the values between the output and the variable, where the derivative is a gradient found by a sweep."""
+        self.cotangents = cotangents or {}
         self.graph, self.output, self.variable, self.shape, self.axes, self.kind = graph, output, variable, shape, axes, kind
         self.layout = layout
         lead = output.shape if axes else ()
@@ -109,15 +121,39 @@ class Viewer:
 
     def matrix(self) -> View:
         """The closed form."""
-        form = closed_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.words, row=self.row)
+        form = self._rolled(lambda: closed_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.words, row=self.row))
         return self.view("matrix", form, self.shape)
 
     def index(self) -> View:
         """The component form."""
-        form = index_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.words)
+        form = self._rolled(lambda: index_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.words))
         if "D" in self.graph.words:                        # a scalar's line would define a D that is there already
             form = replace(form, body=form.body.removeprefix("D = "))
         return self.view("index", form, self.shape)
+
+    @functools.cached_property
+    def said_once(self) -> Rolled | None:
+        """The form of a recurrence's or a deep net's gradient that says a step once, where there is one."""
+        return rolled_form(self.node, self.graph, self._own(), self.cotangents) if self.cotangents else None
+
+    def _rolled(self, written_out: Callable[[], Form]) -> Form:
+        """The form that says a step once, unless there are few steps and the other one is shorter."""
+        once = self.said_once
+        if once is not None and self.graph.lengths:
+            return once
+        if once is None:
+            return self._of_any_length(written_out())
+        if once.steps >= MANY:
+            return once
+        other = written_out()
+        return other if len(str(other)) <= len(str(once)) else once
+
+    def _of_any_length(self, form: Form) -> Form:
+        """The form, if it does not count the steps of a recurrence whose number of steps is a name. Raises NoMatrixForm if it does."""
+        if self.graph.lengths and _counted(form, self.graph):
+            some = ", ".join(self.graph.lengths)
+            raise NoMatrixForm(f"its steps have no common form; with a number for {some} (`size {some} = 4`) they can be written out")
+        return form
 
     @functools.cached_property
     def forward(self) -> list[Node]:
