@@ -5,6 +5,24 @@ from numpy.typing import ArrayLike
 
 from symgrad.core.graph import Graph as Graph
 from symgrad.core.node import Node as Node
+from symgrad.derivations import (
+    differentiate as differentiate,
+)
+from symgrad.derivations import (
+    hessian as hessian,
+)
+from symgrad.derivations import (
+    hvp as hvp,
+)
+from symgrad.derivations import (
+    jacobian as jacobian,
+)
+from symgrad.derivations import (
+    jvp as jvp,
+)
+from symgrad.derivations import (
+    vjp as vjp,
+)
 from symgrad.errors import (
     InputError as InputError,
 )
@@ -70,24 +88,6 @@ from symgrad.results import (
 )
 from symgrad.results import (
     Derivative as Derivative,
-)
-from symgrad.results import (
-    differentiate as differentiate,
-)
-from symgrad.results import (
-    hessian as hessian,
-)
-from symgrad.results import (
-    hvp as hvp,
-)
-from symgrad.results import (
-    jacobian as jacobian,
-)
-from symgrad.results import (
-    jvp as jvp,
-)
-from symgrad.results import (
-    vjp as vjp,
 )
 from symgrad.run.gate import ungated as ungated
 from symgrad.verbs import (

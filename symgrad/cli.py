@@ -168,7 +168,7 @@ def derive_command(net: str | None, expression: str | None, variables: tuple[str
     """The derivative as a formula."""
     import json
 
-    from symgrad.results import differentiate, hessian
+    from symgrad.derivations import differentiate, hessian
     from symgrad.verbs import as_record, wanted_names
     graph = _network(net, expression, variables)
     numbers = _values(values, graph)

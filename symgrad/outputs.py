@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node
+from symgrad.derivations import differentiate
 from symgrad.derive.targets import Wrt
 from symgrad.errors import InputError
 from symgrad.explain.diagram import Diagram
@@ -22,7 +23,7 @@ from symgrad.render.dot import to_dot
 from symgrad.render.formats import renderer, save
 from symgrad.render.svg import to_svg
 from symgrad.render.text import to_text
-from symgrad.results import Derivation, Derivative, differentiate, source_of, with_functions
+from symgrad.results import Derivation, Derivative, source_of, with_functions
 from symgrad.run.functions import Given, function_values
 from symgrad.run.verify import Report
 from symgrad.verbs import schedule

@@ -9,13 +9,14 @@ from numpy.typing import ArrayLike
 from symgrad.core.graph import Graph, as_graph, check_unique
 from symgrad.core.node import Node, Variable, topological, variable
 from symgrad.core.shape import Size
+from symgrad.derivations import differentiate, elsewhere
 from symgrad.derive.targets import Wrt, wanted
 from symgrad.errors import InputError
 from symgrad.interop import numpy_protocols  # noqa: F401  # gives nodes the functions of NumPy
 from symgrad.ops.kernels import Array
 from symgrad.ops.operators import as_node
 from symgrad.plan.residuals import Plan, make_plan
-from symgrad.results import Compiled, Derivation, Derivative, compile_derivative, differentiate, elsewhere, with_functions
+from symgrad.results import Compiled, Derivation, Derivative, compile_derivative, with_functions
 from symgrad.run.executor import execute
 from symgrad.run.functions import Given, function_values
 

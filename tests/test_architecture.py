@@ -16,7 +16,7 @@ import symgrad
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
-    {"errors"}, {"notation"}, {"core"}, {"ops"}, {"derive"}, {"network"}, {"layers"}, {"interop"}, {"views"}, {"plan"}, {"run"}, {"results"},
+    {"errors"}, {"notation"}, {"core"}, {"ops"}, {"derive"}, {"network"}, {"layers"}, {"interop"}, {"views"}, {"plan"}, {"run"}, {"results"}, {"derivations"},
     {"verbs"}, {"training", "explain", "marking"}, {"render"}, {"outputs"}, {"web"}, {"cli"}, {"__init__", "__main__"},
 )
 RANK = {package: rank for rank, tier in enumerate(LAYERS) for package in tier}

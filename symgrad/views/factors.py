@@ -60,7 +60,8 @@ class FactorForms:
         inner = [f.of for f in self.factors[1:]]
         families = {self.graph.families[self.names[n]].index[:1] for n in inner if self.names.get(n) in self.graph.families}
         carried = {n for n in inner if self.names.get(n) in self.graph.families}
-        if len(families) != 1 or not inner or set(inner) - carried:
+        several = any(len(self.graph.families[self.names[n]].index) > 1 for n in carried)       # h[n] is no value where h is h[n, t]
+        if len(families) != 1 or not inner or set(inner) - carried or several:
             return "", set()
         last = self.factors[-1].by
         if last in set(self.names) and self.names[last] in self.graph.families and self.graph.families[self.names[last]].index[:1] in families:
@@ -109,7 +110,7 @@ class FactorForms:
         for factors in multiplied_out(path):
             shown = []
             for f in factors:
-                name = self._free_name(self.factors.index(f) + 1)
+                name = self.free_name(f"J{self.factors.index(f) + 1}")
                 inside = ",".join(x for x in (axes[f.of], axes[f.by]) if x)
                 line = component_text(self._node(f), {n: s for n, s in self.names.items() if n is not self._node(f)}, self.graph.ranges, name)
                 if line not in self.lines:
@@ -119,9 +120,8 @@ class FactorForms:
         left = ",".join(x for x in (axes[self.factors[0].of], axes[self.factors[-1].by]) if x)
         return f"D[{left}] = {' + '.join(terms)}" if left else " + ".join(terms)
 
-    def _free_name(self, number: int) -> str:
+    def free_name(self, name: str) -> str:
         """J1, J2, ... with underscores behind it while the graph has such a name."""
-        name = f"J{number}"
         while name in self.graph.words:
             name += "_"
         return name
@@ -165,7 +165,7 @@ class FactorForms:
         except NoMatrixForm:
             pass
         try:
-            return self._tensor(factor, node, names, self._free_name(len(self._forms) + 1), shape)
+            return self._tensor(factor, node, names, self.free_name(f"J{len(self._forms) + 1}"), shape)
         except NoMatrixForm:                               # no words for it: it stays a derivative
             return FactorForm(factor, self.jac(factor), self.jac(factor), shape)
 

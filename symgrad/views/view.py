@@ -17,8 +17,10 @@ from symgrad.views.compose import NoMatrixForm
 from symgrad.views.factors import FactorForms
 from symgrad.views.index import component_text
 from symgrad.views.latex import latex_text
-from symgrad.views.matrix import Form, closed_form, index_form
-from symgrad.views.rolled import MANY, Rolled, families_of, rolled_form
+from symgrad.views.long_chain import said_once
+from symgrad.views.matrix import INLINE_LIMIT, Form, closed_form, index_form
+from symgrad.views.rolled import MANY, Rolled, rolled_form
+from symgrad.views.steps import steps_of
 from symgrad.views.symbolic import to_sympy_text
 
 __all__ = ["View", "Viewer"]
@@ -33,6 +35,7 @@ class View:
     shape: Shape
     left: str
     graph: Graph = field(repr=False)
+    written_out: Callable[[], Form] | None = field(default=None, repr=False)     # of a form that says a step once
 
     def __str__(self) -> str:
         return str(self.form)
@@ -62,8 +65,10 @@ class View:
     def sympy(self) -> sp.Basic:
         """A sympy object: a `MatrixExpr` for matrix forms, an expression in `Indexed` and `Sum` for index forms.
 
-        Raises UnsupportedError for what sympy has no word for.
+        A recurrence is written out, step by step. Raises UnsupportedError for what sympy has no word for.
         """
+        if isinstance(self.form, Rolled) and self.written_out is not None:
+            return replace(self, form=self.written_out(), written_out=None).sympy()
         shapes = {n: v.shape for n, v in self.graph.names.items()}
         return to_sympy_text(self.text, shapes, self.graph.functions, ranges=self.graph.ranges)
 
@@ -73,7 +78,7 @@ class View:
 
 def _counted(form: Form, graph: Graph) -> bool:
     """Whether a form reads single steps of a recurrence."""
-    steps = {n for f in families_of(graph) if f.size for n in f.alias()}
+    steps = {n for f in steps_of(graph) if f.size for n in f.alias}
     return bool(steps & set(re.findall(r"[A-Za-z]\w*", str(form)))) or bool(re.search(r"\[[^\]]*\b[3-9]\b[^\]]*\]", str(form)))
 
 
@@ -114,7 +119,10 @@ class Viewer:
         return f"jac({of}, {by})" if self.kind in ("gradient", "jacobian") else ""
 
     def view(self, kind: str, form: Form, shape: Shape) -> View:
-        return View(kind, form, shape, self.left, self.graph)
+        return View(kind, form, shape, self.left, self.graph, self._written_out)
+
+    def _written_out(self) -> Form:
+        return self._of_any_length(index_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.words))
 
     def _own(self) -> dict[Node, str]:
         return {n: s for n, s in self.names.items() if n is not self.node or isinstance(n.data, Variable)}
@@ -126,7 +134,7 @@ class Viewer:
 
     def index(self) -> View:
         """The component form."""
-        form = self._rolled(lambda: index_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.words))
+        form = self._rolled(self._written_out)
         if "D" in self.graph.words:                        # a scalar's line would define a D that is there already
             form = replace(form, body=form.body.removeprefix("D = "))
         return self.view("index", form, self.shape)
@@ -143,7 +151,7 @@ class Viewer:
             return once
         if once is None:
             return self._of_any_length(written_out())
-        if once.steps >= MANY:
+        if once.steps >= MANY or once.nodes > INLINE_LIMIT:
             return once
         other = written_out()
         return other if len(str(other)) <= len(str(once)) else once
@@ -176,12 +184,16 @@ class Viewer:
         if path is None:
             return self.view("chain", Form(self.opening, f"jac({self.label}, {self._name(self.variable)})"), self.numerator_shape)
         forms = FactorForms(self.graph, self.names, path, labels={self.output: self.label})
+        once = said_once(path, forms, self.graph)
+        if once is not None:
+            return self.view("chain", Form((*self.opening, *once[0]), once[1], self._transposed()), self.numerator_shape)
         return self.view("chain", Form(self.opening, forms.wrapped(show_chain(path, forms.jac, " * ")), self._transposed()), self.numerator_shape)
 
     def factors(self) -> View:
         """The chain with each factor in closed form."""
         path = named_chain(self.output, self.variable, self.names) if self._connected() else None
-        if path is None:
+        once = self.said_once
+        if path is None or (once is not None and (self.graph.lengths or once.steps >= MANY)):
             return self.view("jacobian", self.matrix().form, self.numerator_shape)
         forms = FactorForms(self.graph, self.names, path, labels={self.output: self.label})
         body = forms.product(path)
