@@ -30,6 +30,9 @@ from symgrad.verbs import schedule
 
 __all__ = ["Picture", "Solution", "check_target", "draw", "solve"]
 
+MOST_NAMED = 60
+"""A picture of more named values than this has no place on a page."""
+
 
 @dataclass(frozen=True, eq=False)
 class Solution:
@@ -86,10 +89,10 @@ def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, valu
     values: arrays by name, to see numbers and to check at them; else the check draws random ones. Raises as `differentiate` does.
     """
     values, functions = with_functions(values, functions) if values is not None else (None, functions)
-    d = differentiate(net, wrt, of, layout)
+    d = differentiate(net, wrt, of, layout).at(values or {})
     report = d.verify(values, seed, functions)
     numbers = shown_values(d, values, function_values(functions)) if values is not None else None
-    drawing = to_svg(diagram_of(d, "both")) if picture else ""
+    drawing = to_svg(diagram_of(d, "both")) if picture and len(d.graph.names) <= MOST_NAMED else ""
     document = walkthrough(d, Material(report, schedule(d), source_of(d, functions=functions), drawing, numbers, title))
     return Solution(document, d, report)
 

@@ -10,7 +10,7 @@ from symgrad.core.shape import Shape, shape_text
 from symgrad.explain.document import Inline, Line, Math, Text
 from symgrad.views.latex import latex_text
 from symgrad.views.names import name_symbol
-from symgrad.views.text import terms_of
+from symgrad.views.text import sides, terms_of
 
 __all__ = ["Typesetter", "words"]
 
@@ -23,16 +23,6 @@ def words(*parts: str | Inline) -> tuple[Inline, ...]:
 def shape_latex(shape: Shape) -> str:
     """`K \\times D` in LaTeX."""
     return r" \times ".join(name_symbol(s).tex if isinstance(s, str) and s.isidentifier() else str(s) for s in shape)
-
-
-def sides(text: str) -> tuple[str, str]:
-    """The left and right sides of a definition; no left side for a bare expression."""
-    depth = 0
-    for k, c in enumerate(text):
-        depth += (c in "([") - (c in ")]")
-        if c == "=" and not depth:
-            return text[:k].strip(), text[k + 1:].strip()
-    return "", text
 
 
 class Typesetter:

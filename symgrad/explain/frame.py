@@ -1,6 +1,7 @@
 """What stands around the derivatives of a worked solution: the network, the forward pass, the program, the schedule, the check."""
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,8 +24,12 @@ from symgrad.plan.residuals import Plan
 from symgrad.results import Derivation
 from symgrad.run.verify import Report
 from symgrad.views.matrix import closed_form_or_none
+from symgrad.views.steps import steps_of
 
 __all__ = ["Material", "Teller"]
+
+LONGEST = 120
+"""So many lines of a program are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,15 @@ class Material:
     picture: str = ""
     values: Mapping[Node, str] | None = None
     title: str = ""
+
+
+def shortened(code: str) -> str:
+    """A program of many steps with its middle left out."""
+    lines = code.split("\n")
+    if len(lines) <= LONGEST:
+        return code
+    gone = len(lines) - LONGEST
+    return "\n".join([*lines[: LONGEST // 2], f"    ...                                               # {gone} more lines", *lines[-(LONGEST // 2):]])
 
 
 class Teller:
@@ -59,7 +73,7 @@ class Teller:
     def network(self) -> Section:
         rows = []
         for name, node in self.graph.names.items():
-            if isinstance(node.data, Variable):
+            if isinstance(node.data, Variable) and name not in self.step_of:
                 index = self.graph.families[name].index if name in self.graph.families else ()
                 shown = self.typeset.math(f"{name}[{','.join(index)}]" if index else name)
                 role = {"param": "parameter", "data": "data"}.get(node.data.kind, node.data.kind)
@@ -86,7 +100,13 @@ class Teller:
     def defined(self) -> list[str]:
         """The user's definitions that the output depends on, in order; a bare output is called f."""
         below = set(self.d.forward.networkx([self.d.output]).nodes)
-        return [n for n, v in self.graph.names.items() if v in below and not isinstance(v.data, Variable) and v.operands]
+        made = [self.step_of.get(n, n) for n, v in self.graph.names.items() if v in below and not isinstance(v.data, Variable) and v.operands]
+        return [n for n in self.graph.names if n in made]  # a recurrence once, not once for every step
+
+    @functools.cached_property
+    def step_of(self) -> dict[str, str]:
+        """h_3 -> h"""
+        return {alias: name for s in steps_of(self.graph) for alias, (name, _) in s.alias.items()}
 
     def definition(self, name: str) -> list[Line]:
         """The line that the user wrote, else the closed form; nothing where the notation has no words for it."""
@@ -94,7 +114,7 @@ class Teller:
         reason = words(self.typeset.shape(node.shape)) if node.shape else words("scalar")
         source = self.graph.sources.get(name, "")
         if source:
-            return [self.typeset.statement(source, reason)]
+            return [self.typeset.statement(line, reason if k == 0 else ()) for k, line in enumerate(source.split("\n"))]
         form = closed_form_or_none(node, {n: s for n, s in self.names.items() if n is not node}, self.graph.ranges, taken=self.graph.words)
         if form is None:
             return []
@@ -107,7 +127,7 @@ class Teller:
         rows = []
         for k, name in enumerate(self.defined()):
             node = self.graph.names[name]
-            users = [s for s in self.defined() if node in self.direct(self.graph.names[s])]
+            users = [s for s in self.defined() if self.reads(s, name)]
             row = [words(str(k + 1)), words(self.typeset.math(name)), words(self.typeset.shape(node.shape)), words(*self.listed(users))]
             if values is not None:
                 row.append(words(values.get(node, "")))
@@ -117,6 +137,12 @@ class Teller:
         text = Paragraph(words("From the data to the output, each value once. The backward pass will read these values again, so they are kept."))
         table = Table(tuple(header), tuple(rows), align="rlll" + ("l" if values is not None else ""))
         return self.section("Forward pass", [text, table] if rows else [text], "forward")
+
+    def reads(self, user: str, name: str) -> bool:
+        """Whether a definition reads another one's value, or a step of it."""
+        def steps(of: str) -> set[Node]:
+            return {self.graph.names[of], *(self.graph.names[a] for a, n in self.step_of.items() if n == of)}
+        return user != name and any(steps(name) & self.direct(n) for n in steps(user))
 
     def direct(self, node: Node) -> set[Node]:
         """The named values a value is computed from directly."""
@@ -140,7 +166,7 @@ class Teller:
     def program(self) -> Section:
         return self.section(
             "The program",
-            [Paragraph(words("The same steps as NumPy code; it is this program's equations that were checked.")), CodeBlock("python", self.m.code)],
+            [Paragraph(words("The same steps as NumPy code; it is this program's equations that were checked.")), CodeBlock("python", shortened(self.m.code))],
             "program",
         )
 

@@ -26,6 +26,7 @@ from symgrad.explain.document import (
 from symgrad.explain.formulas import words
 from symgrad.explain.frame import Material, Teller
 from symgrad.explain.reasons import reason_of, zero_reason
+from symgrad.explain.recurrence import steps_section
 from symgrad.plan.chain_order import best_order, order_text
 from symgrad.results import Derivation, Derivative
 from symgrad.views.chain import Factor as ChainFactor
@@ -33,6 +34,7 @@ from symgrad.views.chain import Path, Sum, factors_of, named_chain
 from symgrad.views.factors import FactorForm, FactorForms
 from symgrad.views.index import component_text
 from symgrad.views.matrix import closed_form_or_none
+from symgrad.views.rolled import Rolled
 
 __all__ = ["walkthrough"]
 
@@ -74,9 +76,20 @@ class _Story(Teller):
             return [self.section(words("By ", self.typeset.math(name)), [why], f"by-{self.count + 1}")]
         if d.output is d.variable:
             return [self.result(name, d)]
+        once = self.said_once(d)
+        if once is not None:
+            return [steps_section(self, name, self.d.of, once), self.result(name, d)]
         path = named_chain(d.output, d.variable, self.names)
         forms = FactorForms(self.graph, self.names, path)
         return [self.chain(name, d, forms, path), self.locals(name, d, forms, path), self.result(name, d)]
+
+    def said_once(self, d: Derivative) -> Rolled | None:
+        """The component form, where it says the steps of a recurrence once."""
+        try:
+            form = d.index.form
+        except UnsupportedError:
+            return None
+        return form if isinstance(form, Rolled) and form.lines else None
 
     def chain(self, name: str, d: Derivative, forms: FactorForms, path: Path) -> Section:
         blocks: list[Block] = [
@@ -252,10 +265,13 @@ class _Story(Teller):
         except UnsupportedError as reason:
             warning = Note("warning", (Paragraph(words(f"{reason}.")),))
             return self.section(words("By ", self.typeset.math(name), ": the result"), [warning], f"answer-{self.count + 1}")
-        lines = [self.typeset.statement(line) for line in matrix.form.lines]
-        lines.append(self.typeset.statement(matrix.form.body, words("closed form, ", self.typeset.shape(d.shape)), highlight=True, left=left))
+        told = isinstance(matrix.form, Rolled)
+        lines = [] if told else [self.typeset.statement(line) for line in matrix.form.lines]
+        body, kind = matrix.form.body, "component form, " if told else "closed form, "
+        inside = body[1:].partition(" = ")[0] if left and body.startswith("D[") else ""
+        lines.append(self.typeset.statement(body, words(kind, self.typeset.shape(d.shape)), highlight=True, left=left + inside))
         blocks: list[Block] = [Equation(tuple(lines), f"result-{self.count + 1}")]
-        if matrix.note:
+        if matrix.note and not told:
             blocks.append(Note("why", (Paragraph(words(f"There is {matrix.note}.")),)))
         if d.shape and not matrix.note:
             head, _, body = index.form.body.partition(" = ")

@@ -99,12 +99,13 @@ def _sources(network: lines.Network, text: str) -> dict[str, str]:
     """The lines of the definitions as they were written, without comments."""
     written = normalize(text)[1].split("\n")
     starts = [*sorted({s.place.line for s in (*network.statements, *network.claims)}), len(written) + 1]
-    found = {}
+    found: dict[str, str] = {}
     for s in network.statements:
         if isinstance(s, lines.Definition):
             end = next(line for line in starts if line > s.place.line)
             pieces = [" ".join(line.partition("#")[0].split()) for line in written[s.place.line - 1 : end - 1]]
-            found[s.name] = " ".join(p for p in pieces if p and p != "claims")
+            text_of = " ".join(p for p in pieces if p and p != "claims")
+            found[s.name] = f"{found[s.name]}\n{text_of}" if s.name in found else text_of        # the lines of a recurrence
     return found
 
 

@@ -28,6 +28,7 @@ class Rolled(Form):
     """A form that says `steps` steps once."""
 
     steps: int = 0
+    index: str = ""
     nodes: int = 0                                         # of the derivation that it stands for
 
 
@@ -97,7 +98,7 @@ class _Roll:
         lines = self.needed(_within_a_step(self.order, common), numbered, common, body)
         last = max(max(nodes) for nodes in self.lines.values())
         note = f"said once for every step, {self.steps.index} = {self.steps.number(last)}, ..., 1" if lines else ""
-        return Rolled(tuple(lines), body, note, self.steps.count, self.size)
+        return Rolled(tuple(lines), body, note, self.steps.count, self.steps.index, self.size)
 
     def line(self, left: str, k: int) -> Tokens:
         """The cotangent of one step in terms of the named values."""

@@ -9,7 +9,7 @@ from symgrad.core.shape import size_text
 from symgrad.views import terms as mx
 from symgrad.views.terms import Term
 
-__all__ = ["call_text", "number_text", "scalar_text", "terms_of", "tight", "text"]
+__all__ = ["call_text", "number_text", "scalar_text", "sides", "terms_of", "tight", "text"]
 
 SUM, PRODUCT, MINUS, POWER, TIGHT = 1, 2, 3, 4, 5
 """How tightly a text binds: a sum, a product, a unary minus, a power, an operand of a power."""
@@ -254,3 +254,13 @@ def terms_of(text: str) -> list[str]:
             found.append(text[start:k])
             start = k + 1
     return [*found, text[start:]]
+
+
+def sides(text: str) -> tuple[str, str]:
+    """The left and right sides of a definition; no left side for a bare expression."""
+    depth = 0
+    for k, c in enumerate(text):
+        depth += (c in "([") - (c in ")]")
+        if c == "=" and not depth:
+            return text[:k].strip(), text[k + 1:].strip()
+    return "", text
