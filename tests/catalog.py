@@ -21,7 +21,7 @@ from symgrad.ops.indexing import component, window
 from symgrad.ops.kernels import Array
 from symgrad.ops.linalg import STRUCTURED, matrix_function
 from symgrad.ops.loss import LOSSES, huber
-from symgrad.ops.normalization import groupnorm, rmsnorm, standardised
+from symgrad.ops.normalization import normalised
 from symgrad.ops.onehot import onehot
 from symgrad.ops.reduction import reduce
 from symgrad.ops.reversal import reversed_axis
@@ -234,11 +234,11 @@ def _layers() -> Iterator[Sample]:
         yield Sample(name, lambda y, p, loss=loss: loss(y, p, 0, ()), ("nm", "nm"), kinds)
         yield Sample(f"{name} of each example", lambda y, p, loss=loss: loss(y, p, 1, ()), ("nm", "nm"), kinds)
     yield Sample("huber", lambda y, p, delta: huber(y, p, delta, 0), ("nm", "nm", ""), (*real, "positive"))
-    yield Sample("layernorm", lambda h, g, b, e: standardised(h, [1], 1, g, b, e), ("nm", "m", "m", ""), gamma)
-    yield Sample("batchnorm", lambda h, g, b, e: standardised(h, [0], 1, g, b, e), ("nm", "m", "m", ""), gamma)
-    yield Sample("instancenorm", lambda h, g, b, e: standardised(h, [2], 1, g, b, e), ("kmn", "m", "m", ""), gamma)
-    yield Sample("rmsnorm", rmsnorm, ("nm", "m", ""), ("real", "real", "positive"))
-    yield Sample("groupnorm", lambda h, g, b, e: groupnorm(h, 1, 2, g, b, e), ("243", "4", "4", ""), gamma)
+    yield Sample("layernorm", lambda h, g, b, e: normalised(h, [1], 1, g, b, e), ("nm", "m", "m", ""), gamma)
+    yield Sample("batchnorm", lambda h, g, b, e: normalised(h, [0], 1, g, b, e), ("nm", "m", "m", ""), gamma)
+    yield Sample("instancenorm", lambda h, g, b, e: normalised(h, [2], 1, g, b, e), ("kmn", "m", "m", ""), gamma)
+    yield Sample("rmsnorm", lambda h, g, e: normalised(h, [1], 1, g, None, e, centred=False), ("nm", "m", ""), ("real", "real", "positive"))
+    yield Sample("groupnorm", lambda h, g, b, e: normalised(h, [1, 2], 1, g, b, e, groups=2), ("243", "4", "4", ""), gamma)
     yield Sample("attention", lambda q, k, v: attention(q, k, v, None, 0), ("md", "nd", "np"), ("real",) * 3)
     yield Sample("attention heads", lambda q, k, v, m: attention(q, k, v, m, 1), ("hmd", "hnd", "hnp", "mn"), ("real",) * 4,
                  (("h", 2), ("m", 3), ("n", 2), ("d", 2), ("p", 1)))
