@@ -94,8 +94,8 @@ def _normed(c: Call, v: Value, over: Sequence[int], channel: int, **options: Any
     size, lead = c.axes.size(v.core[channel]), len(v.lead)
     given = dict(zip(PARAMETERS, c.arguments[1:], strict=False)) | {k: x for k, x in c.keywords.items() if isinstance(x, Value) and k in PARAMETERS}
     found = {k: _parameter(c, k, x, size) for k, x in given.items()}
-    gamma, beta = found.pop("gamma"), found.pop("beta", None)
-    made = normalised(c.axes.node(v), [lead + a for a in over], lead + channel, gamma, beta, c.axes.node(c.number("eps", EPS)), **found, **options)
+    made = normalised(c.axes.node(v), [lead + a for a in over], lead + channel, found["gamma"], found.get("beta"), c.axes.node(c.number("eps", EPS)),
+                      mean=found.get("mean"), var=found.get("var"), **options)
     return replace(c.axes.of(made, (*v.lead, *v.core)), lead=v.lead, core=v.core, lying=v.lying, family=v.family)
 
 
@@ -252,9 +252,9 @@ def _pool(c: Call) -> Value:
             sizes.append(c.number(name, 1).constant)
     if not sizes or any(s is None or s.denominator != 1 or not 1 <= s < 10**6 for s in sizes):
         raise c.fail(f"{c.e.function} takes an array, a size and a stride, which are whole numbers")
-    window, *rest = [int(s or 1) for s in sizes]
+    window, stride = int(sizes[0] or 1), int(sizes[-1] or 1)
     family, axes = _places(c)
-    made = pool(c.e.function[:-4].replace("avg", "mean"), c.axes.node(c.arguments[0]), axes, window, *rest, padding=c.whole("padding", 0, 0))
+    made = pool("max" if c.e.function == "maxpool" else "mean", c.axes.node(c.arguments[0]), axes, window, stride, c.whole("padding", 0, 0))
     return replace(c.axes.of(made, c.arguments[0].lead), family=family)
 
 

@@ -13,7 +13,7 @@ from symgrad.ops import recognise
 from symgrad.ops.arithmetic import add, constant_of, divide, map_function, power, product, scaled, subtract
 from symgrad.ops.reduction import reduce
 
-__all__ = ["CLASSES", "LOSSES", "contrastive", "huber", "infonce", "smoothed"]
+__all__ = ["CLASSES", "LOSSES", "contrastive", "huber", "infonce", "positive", "smoothed"]
 
 
 def _axes(node: Node) -> list[str]:
@@ -45,6 +45,14 @@ def _plus(a: Node, b: Node) -> Node:
     return add([(a, x), (b, x)], x)
 
 
+def positive(what: str, node: Node) -> Node:
+    """The node. Raises InputError where it is a number that is not positive."""
+    value = constant_of(node)
+    if value is not None and value <= 0:
+        raise InputError(f"{what} is positive, found {value}")
+    return node
+
+
 ONE = number_node(1)
 
 
@@ -60,6 +68,7 @@ def _mae(y: Node, prediction: Node, lead: int, _: Collection[Node]) -> Node:
 
 def huber(y: Node, prediction: Node, delta: Node, lead: int) -> Node:
     """mean(m^2/2 + delta*(a - m)) with a = abs(yhat - y), m = min(a, delta): Huber (1964)."""
+    positive("delta of huber", delta)
     a = map_function("abs", _minus(prediction, y))
     x = _axes(a)
     beyond = map_function("relu", subtract((a, x), (delta, ()), x))
@@ -119,6 +128,7 @@ def contrastive(y: Node, a: Node, b: Node, margin: Node, lead: int = 0) -> Node:
 
     a and b are (..., D), y is (...). Where a = b the distance has no gradient.
     """
+    positive("margin of contrastive", margin)
     d = reduce("norm2", _minus(a, b), [-1])
     x = _axes(d)
     near = _square(map_function("relu", subtract((margin, ()), (d, x), x)))
@@ -127,6 +137,7 @@ def contrastive(y: Node, a: Node, b: Node, margin: Node, lead: int = 0) -> Node:
 
 def infonce(a: Node, b: Node, temperature: Node) -> Node:
     """-mean over i of log_softmax over j of a[i]'*b[j]/temperature at j = i: van den Oord et al. (2018), equation 4. a and b are (N, D)."""
+    positive("temperature of infonce", temperature)
     scores = divide((product([(a, ["i", "d"]), (b, ["j", "d"])], ["i", "j"]), ["i", "j"]), (temperature, ()), ["i", "j"])
     return scaled(_mean(product([(reduce("log_softmax", scores, [-1]), ["i", "i"])], ["i"]), 0), -1)
 
