@@ -9,7 +9,7 @@ from symgrad.core.node import Node, number_node, size_node
 from symgrad.core.shape import Size
 from symgrad.ops.arithmetic import add, divide, filled, power, product
 from symgrad.ops.broadcasting import place
-from symgrad.ops.choice import choose
+from symgrad.ops.choice import visible
 from symgrad.ops.reduction import reduce
 
 __all__ = ["attention", "earlier"]
@@ -32,6 +32,6 @@ def attention(q: Node, k: Node, v: Node, mask: Node | None = None, lead: int = 0
     if mask is not None:
         scores = add([(scores, [*shared, "m", "n"]), (mask, [*shared[: mask.rank - 2], "m", "n"])], [*shared, "m", "n"])
     if causal:
-        scores = choose(earlier(q.shape[-2], k.shape[-2]), scores, float("-inf"))
+        scores = visible(earlier(q.shape[-2], k.shape[-2]), scores)
     weights = reduce("softmax", scores, [-1])
     return product([(weights, [*shared, "m", "n"]), (v, [*shared, "n", "p"])], [*shared, "m", "p"])

@@ -14,7 +14,7 @@ from symgrad.core.op import Op, make_op
 from symgrad.core.shape import Shape, Size, shape_text, size_expression
 from symgrad.errors import InputError, ShapeError
 from symgrad.ops.arithmetic import filled, product
-from symgrad.ops.choice import choose
+from symgrad.ops.choice import visible
 from symgrad.ops.extrema import extremum
 from symgrad.ops.reduction import reduce
 from symgrad.ops.stacking import merge, plain_size, split
@@ -183,7 +183,7 @@ def pool(kind: str, x: Node, axes: int, window: int, stride: int | None = None, 
     if kind != "max":
         return reduce("mean", seen, gone)
     if padding:
-        seen = choose(apply(op, filled("ones", places), shape=(*lengths, *(window,) * axes)), seen, float("-inf"))
+        seen = visible(apply(op, filled("ones", places), shape=(*lengths, *(window,) * axes)), seen)
     return extremum("max", seen, gone)
 
 
