@@ -220,7 +220,7 @@ ABSENT = {
     "step": WITHOUT_FUNCTION["step"], "adj": "neither has the adjugate of a matrix; det's second derivative shows it",
     "onehot": "a mask that nothing is derived by; its product is `times`", "unknown": "a function without a value",
     "form:": "the op that the form becomes is compared under its own name", "huber": "PyTorch takes the bound as a number only",
-    "smoothing": "label smoothing is an option of PyTorch's cross-entropy, compared in test_losses.py; a number only",
+    "smoothing": "label smoothing is an option of PyTorch's cross-entropy, compared in test_layer_functions.py; a number only",
     "contrastive": "PyTorch has none for pairs; the formula is compared in test_network_words.py",
     "visible": "a mask of -inf; attention causal and pool max with padding are made of it",
     "groupnorm": "standardise between two rearrangements, each compared by itself",
