@@ -251,11 +251,11 @@ def _layers() -> Iterator[Sample]:
     yield Sample("instancenorm", lambda h, g, b, e: normalised(h, [2], 1, g, b, e), ("kmn", "m", "m", ""), gamma)
     yield Sample("rmsnorm", lambda h, g, e: normalised(h, [1], 1, g, None, e, centred=False), ("nm", "m", ""), ("real", "real", "positive"))
     yield Sample("groupnorm", lambda h, g, b, e: normalised(h, [1, 2], 1, g, b, e, groups=2), ("243", "4", "4", ""), gamma)
-    yield Sample("batchnorm with stored statistics", lambda h, g, b, m, v: normalised(h, [], 1, g, b, 0, mean=m, var=v),
-                 ("nm", "m", "m", "m", "m"), ("real",) * 4 + ("positive",))
+    yield Sample("batchnorm with stored statistics", lambda h, g, b, m, v, e: normalised(h, [], 1, g, b, e, mean=m, var=v),
+                 ("nm", "m", "m", "m", "m", ""), ("real",) * 4 + ("positive",) * 2)
     yield Sample("smoothing", smoothed, ("nm", ""), ("real", "probability"))
     yield Sample("contrastive", contrastive, ("n", "nm", "nm", ""), ("probability", "real", "real", "positive"))
-    yield Sample("infonce", infonce, ("nm", "nm", ""), ("real", "real", "positive"))
+    yield Sample("infonce", lambda a, b: infonce(a, b, number_node(2)), ("nm", "nm"), real)
     yield Sample("embedding", embedding, ("n", "2m"), ("label", "real"))
     yield Sample("attention causal", lambda q, k, v: attention(q, k, v, causal=True), ("md", "nd", "np"), ("real",) * 3)
     yield Sample("visible", lambda x: map_function("exp", visible(triangle(filled("ones", (2, 2)), 0, True), x)), ("22",), ("real",))

@@ -265,6 +265,7 @@ MISTAKES: tuple[tuple[str, str], ...] = (
     ("z = avgpool(X, 8)", "the window of avgpool (8) is larger than 7, the places of its array"),
     ("z = globalavgpool(u)", "globalavgpool takes channels x length or channels x height x width"),
     ("z = dropout(u, u, -1/2)", "p of dropout is at least 0 and less than 1, found -1/2"),
+    ('z = dropout(u, u, 3/2, scaling="test")', "p of dropout is at least 0 and less than 1, found 3/2"),
     ("z = dropout(u, u, 1)", "p of dropout is at least 0 and less than 1, found 1"),
     ('z = dropout(u, u, 1/2, scaling="train")', 'scaling of dropout is one of "inverted", "test"'),
     ('z = batchnorm(X, u, u, mode="test")', 'mode of batchnorm is one of "train", "eval"'),

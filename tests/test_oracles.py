@@ -142,8 +142,8 @@ def torch_arrays(torch: ModuleType) -> dict[str, Oracle]:
         "pool max with padding": lambda x: F.max_pool1d(x[None], 3, 2, 1)[0], "pool mean with padding": lambda x: F.avg_pool1d(x[None], 3, 2, 1)[0],
         "pool max of all places": lambda x: F.adaptive_max_pool2d(x[None], 1)[0, :, 0, 0],
         "pool mean of all places": lambda x: F.adaptive_avg_pool2d(x[None], 1)[0, :, 0, 0],
-        "batchnorm with stored statistics": lambda h, g, b, m, v: (h - m) / torch.sqrt(v) * g + b,   # PyTorch's own gives no slope by m and v
-        "infonce": lambda a, b, t: F.cross_entropy(a @ b.T / t, torch.arange(len(a))),
+        "batchnorm with stored statistics": lambda h, g, b, m, v, e: (h - m) / torch.sqrt(v + e) * g + b,   # PyTorch's own gives no slope by m and v
+        "infonce": lambda a, b: F.cross_entropy(a @ b.T / 2, torch.arange(len(a))),
         "embedding": lambda c, e: F.embedding(c.detach().long() - 1, e),
         "attention causal": lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
         "pool max": lambda x: F.max_pool1d(x[None], 2, 2)[0], "pool mean": lambda x: F.avg_pool1d(x[None], 2, 2)[0],

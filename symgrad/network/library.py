@@ -159,6 +159,8 @@ def _dropout(c: Call) -> Value:
     h, mask, p = c.arguments
     if p.rank or p.lead:
         raise c.fail(f"p of dropout is a scalar; this is {c.text(2)}")
+    if p.constant is not None and not 0 <= p.constant < 1:
+        raise c.fail(f"p of dropout is at least 0 and less than 1, found {p.constant}")
     if c.axes.shape(h) != c.axes.shape(mask):
         raise c.fail(f"the mask has the shape of what it masks; these are {c.text(0)} and {c.text(1)}")
     masked = c.axes.times(h, mask.renamed(dict(zip(mask.core, h.core, strict=True))), h.core)
@@ -171,8 +173,6 @@ def _dropout(c: Call) -> Value:
 def _one_minus(c: Call, p: Value) -> Value:
     """1 / (1 - p)"""
     if p.constant is not None:
-        if p.constant >= 1 or p.constant < 0:
-            raise c.fail(f"p of dropout is at least 0 and less than 1, found {p.constant}")
         return number(1 / (1 - p.constant))
     left = subtract((number_node(1), ()), (c.axes.node(p), ()), ())
     return c.axes.of(power((left, ()), (number_node(-1), ()), ()))

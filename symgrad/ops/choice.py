@@ -50,7 +50,7 @@ def choose(mask: Node, a: object, b: object) -> Node:
 
 
 def _seen(operand: int) -> Derived | None:
-    return Derived(make_op("visible'2", (0, 0), (), ("*", (("r", 0, ()), ("r", 1, ())))), ("C", 0)) if operand else None
+    return Derived(make_op(f"visible'{operand + 1}", (0, 0), (), ("*", (("r", 0, ()), ("r", 1, ())))), ("C", 0)) if operand else None
 
 
 _VISIBLE: Op = structured_op("visible", [(), ()], (), _seen)
