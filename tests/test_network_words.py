@@ -11,10 +11,11 @@ from blackboard import Array
 from test_network_layers import _hot, _normal, _softmax, conv, drawn, gradients_agree
 
 from symgrad.core.op import Op
-from symgrad.errors import NotationError
+from symgrad.errors import InputError, NotationError
 from symgrad.network import parse
 from symgrad.results import differentiate
 from symgrad.run.executor import execute
+from symgrad.verbs import compile as compile_
 
 SIZES = {"N": 4, "D": 3, "K": 5, "m": 2, "T": 3}
 
@@ -312,3 +313,16 @@ def test_one_value_per_channel_is_refused_where_it_is_known() -> None:
 def test_a_declared_name_is_meant_before_the_word_causal() -> None:
     g = parse("data causal : matrix(m, m)\nparam Q : matrix(m, D)\na = attention(Q, Q, Q, mask=causal)\nloss = sum(a)")
     assert "causal" in g.variables() and isinstance(g["a"].op, Op)
+
+
+@pytest.mark.parametrize("line", ["a[n] = conv1d(x[n], w)", "a[n] = maxpool(x[n], 4)", "a[n] = avgpool(x[n], 4, 2)"])
+@pytest.mark.parametrize("length", [2, 3])
+def test_a_window_larger_than_its_array_is_refused_at_run_time(line: str, length: int) -> None:
+    g = parse(f"examples n = 1..N\ndata x[n] : matrix(2, L)\nparam w : tensor(3, 2, 4)\nparam t : scalar\n{line}\nloss = t*sum(a.^2) + sum(w)")
+    d = differentiate(g, wrt="t")
+    values = {"x": np.ones((2, 2, length)), "w": np.ones((3, 2, 4)), "t": np.asarray(1.0)}
+    for run in (lambda: d.evaluate(values), lambda: compile_(d)(**values)):
+        with pytest.raises(InputError, match=f"is larger than its array .*2 x 2 x {length}.*: give longer arrays, or more padding"):
+            run()
+    longer = {**values, "x": np.ones((2, 2, 5))}
+    np.testing.assert_allclose(compile_(d)(**longer)[1]["t"], d.evaluate(longer)["t"])
