@@ -11,7 +11,11 @@ _PLACES = {
     "symgrad.run.gate": ("ungated",),
     "symgrad.outputs": ("Picture", "Solution", "check_target", "draw", "solve"),
     "symgrad.interop.numpy_tracing": ("trace",),
-    "symgrad.interop.neural": ("avgpool", "conv1d", "conv2d", "log_softmax", "logsumexp", "maxpool", "onehot", "softmax"),
+    "symgrad.interop.neural": (
+        "attention", "avgpool", "avgpool1d", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "embedding", "globalavgpool", "globalmaxpool",
+        "log_softmax", "logsumexp", "maxpool", "maxpool1d", "onehot", "softmax"),
+    "symgrad.interop.losses": (
+        "bce", "bce_logits", "contrastive", "cross_entropy", "cross_entropy_logits", "hinge", "huber", "infonce", "kl", "mae", "mse"),
     "symgrad.core.graph": ("Graph",),
     "symgrad.core.node": ("Node",),
     "symgrad.errors": (

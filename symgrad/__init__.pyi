@@ -50,14 +50,68 @@ from symgrad.errors import (
 from symgrad.errors import (
     UnsupportedError as UnsupportedError,
 )
+from symgrad.interop.losses import (
+    bce as bce,
+)
+from symgrad.interop.losses import (
+    bce_logits as bce_logits,
+)
+from symgrad.interop.losses import (
+    contrastive as contrastive,
+)
+from symgrad.interop.losses import (
+    cross_entropy as cross_entropy,
+)
+from symgrad.interop.losses import (
+    cross_entropy_logits as cross_entropy_logits,
+)
+from symgrad.interop.losses import (
+    hinge as hinge,
+)
+from symgrad.interop.losses import (
+    huber as huber,
+)
+from symgrad.interop.losses import (
+    infonce as infonce,
+)
+from symgrad.interop.losses import (
+    kl as kl,
+)
+from symgrad.interop.losses import (
+    mae as mae,
+)
+from symgrad.interop.losses import (
+    mse as mse,
+)
+from symgrad.interop.neural import (
+    attention as attention,
+)
 from symgrad.interop.neural import (
     avgpool as avgpool,
+)
+from symgrad.interop.neural import (
+    avgpool1d as avgpool1d,
 )
 from symgrad.interop.neural import (
     conv1d as conv1d,
 )
 from symgrad.interop.neural import (
     conv2d as conv2d,
+)
+from symgrad.interop.neural import (
+    conv_transpose1d as conv_transpose1d,
+)
+from symgrad.interop.neural import (
+    conv_transpose2d as conv_transpose2d,
+)
+from symgrad.interop.neural import (
+    embedding as embedding,
+)
+from symgrad.interop.neural import (
+    globalavgpool as globalavgpool,
+)
+from symgrad.interop.neural import (
+    globalmaxpool as globalmaxpool,
 )
 from symgrad.interop.neural import (
     log_softmax as log_softmax,
@@ -67,6 +121,9 @@ from symgrad.interop.neural import (
 )
 from symgrad.interop.neural import (
     maxpool as maxpool,
+)
+from symgrad.interop.neural import (
+    maxpool1d as maxpool1d,
 )
 from symgrad.interop.neural import (
     onehot as onehot,

@@ -13,16 +13,16 @@ from symgrad.core.op import Op, make_op
 from symgrad.ops import operators, recognise
 from symgrad.ops.arithmetic import add, divide, filled, map_function, power, product, scaled, subtract, total
 from symgrad.ops.attention import attention
-from symgrad.ops.choice import choose, larger, smaller
-from symgrad.ops.convolution import convolve, pool, windows
+from symgrad.ops.choice import choose, larger, smaller, visible
+from symgrad.ops.convolution import convolve, convolve_transposed, global_pool, pool, windows
 from symgrad.ops.extrema import extremum
 from symgrad.ops.filters import convolution_of
 from symgrad.ops.indexing import component, window
 from symgrad.ops.kernels import Array
 from symgrad.ops.linalg import STRUCTURED, matrix_function
-from symgrad.ops.loss import LOSSES, huber
-from symgrad.ops.normalization import groupnorm, rmsnorm, standardised
-from symgrad.ops.onehot import onehot
+from symgrad.ops.loss import LOSSES, contrastive, huber, infonce, smoothed
+from symgrad.ops.normalization import normalised
+from symgrad.ops.onehot import embedding, onehot
 from symgrad.ops.reduction import reduce
 from symgrad.ops.reversal import reversed_axis
 from symgrad.ops.rows import EQUATIONS, library_op
@@ -72,6 +72,9 @@ OVER = (("rows", "nm", [1]), ("columns", "nm", [0]), ("whole matrix", "nm", [0, 
 
 CONVOLUTIONS = ((1, 0, 1), (2, 1, 1), (1, 2, 2), (2, 1, 3), (3, 0, 1))
 """(stride, padding, dilation)."""
+
+TRANSPOSED = ((1, 0, 0, 1), (2, 1, 0, 1), (3, 2, 2, 2), (2, 1, 1, 3))
+"""(stride, padding, output padding, dilation)."""
 
 LOSS_OPERANDS = {
     "bce": ("probability", "probability"), "cross_entropy": ("real", "probability"), "kl": ("probability", "probability"),
@@ -220,7 +223,16 @@ def _convolutions() -> Iterator[Sample]:
     yield Sample("conv1d examples", lambda x, w: convolve(x, w, 1, 1, 1, 1), ("kcn", "ocp"), ("real", "real"), one)
     yield Sample("conv1d groups", lambda x, w: convolve(x, w, 1, 1, 1, 2), ("47", "423"), ("real", "real"))
     yield Sample("conv2d", lambda x, w: convolve(x, w, 2, 1, 1, 1), ("cnm", "ocpq"), ("real", "real"), two, False)
+    for settings in TRANSPOSED:
+        text = "stride {}, padding {}, output padding {}, dilation {}".format(*settings)
+        yield Sample(f"conv_transpose1d {text}", lambda x, w, s=settings: convolve_transposed(x, w, *s), ("on", "ocp"), ("real", "real"),
+                     (("n", 4), ("p", 3)), False)
+    yield Sample("conv_transpose1d groups", lambda x, w: convolve_transposed(x, w, 2, 1, 0, 1, 2), ("44", "433"), ("real", "real"), (), False)
+    yield Sample("conv_transpose2d", lambda x, w: convolve_transposed(x, w, 2, 1), ("onm", "ocpq"), ("real", "real"),
+                 (("n", 2), ("m", 3), ("p", 3), ("q", 2), ("c", 2), ("o", 2)), False)
     for kind in ("max", "mean"):
+        yield Sample(f"pool {kind} with padding", lambda x, kind=kind: pool(kind, x, 1, 3, 2, 1), ("cn",), ("real",), one, False)
+        yield Sample(f"pool {kind} of all places", lambda x, kind=kind: global_pool(kind, x, 2), ("cnm",), ("real",), two)
         yield Sample(f"pool {kind}", lambda x, kind=kind: pool(kind, x, 1, 2, 2), ("cn",), ("real",), one)
         yield Sample(f"pool {kind} of planes", lambda x, kind=kind: pool(kind, x, 2, 3, 1), ("cnm",), ("real",), two)
     yield Sample("every window", lambda x: windows(x, [1], [3]), ("cn",), ("real",), one, False)
@@ -234,12 +246,20 @@ def _layers() -> Iterator[Sample]:
         yield Sample(name, lambda y, p, loss=loss: loss(y, p, 0, ()), ("nm", "nm"), kinds)
         yield Sample(f"{name} of each example", lambda y, p, loss=loss: loss(y, p, 1, ()), ("nm", "nm"), kinds)
     yield Sample("huber", lambda y, p, delta: huber(y, p, delta, 0), ("nm", "nm", ""), (*real, "positive"))
-    yield Sample("layernorm", lambda h, g, b, e: standardised(h, [1], 1, g, b, e), ("nm", "m", "m", ""), gamma)
-    yield Sample("batchnorm", lambda h, g, b, e: standardised(h, [0], 1, g, b, e), ("nm", "m", "m", ""), gamma)
-    yield Sample("instancenorm", lambda h, g, b, e: standardised(h, [2], 1, g, b, e), ("kmn", "m", "m", ""), gamma)
-    yield Sample("rmsnorm", rmsnorm, ("nm", "m", ""), ("real", "real", "positive"))
-    yield Sample("groupnorm", lambda h, g, b, e: groupnorm(h, 1, 2, g, b, e), ("243", "4", "4", ""), gamma)
-    yield Sample("attention", lambda q, k, v: attention(q, k, v, None, 0), ("md", "nd", "np"), ("real",) * 3)
+    yield Sample("layernorm", lambda h, g, b, e: normalised(h, [1], 1, g, b, e), ("nm", "m", "m", ""), gamma)
+    yield Sample("batchnorm", lambda h, g, b, e: normalised(h, [0], 1, g, b, e), ("nm", "m", "m", ""), gamma)
+    yield Sample("instancenorm", lambda h, g, b, e: normalised(h, [2], 1, g, b, e), ("kmn", "m", "m", ""), gamma)
+    yield Sample("rmsnorm", lambda h, g, e: normalised(h, [1], 1, g, None, e, centred=False), ("nm", "m", ""), ("real", "real", "positive"))
+    yield Sample("groupnorm", lambda h, g, b, e: normalised(h, [1, 2], 1, g, b, e, groups=2), ("243", "4", "4", ""), gamma)
+    yield Sample("batchnorm with stored statistics", lambda h, g, b, m, v, e: normalised(h, [], 1, g, b, e, mean=m, var=v),
+                 ("nm", "m", "m", "m", "m", ""), ("real",) * 4 + ("positive",) * 2)
+    yield Sample("smoothing", smoothed, ("nm", ""), ("real", "probability"))
+    yield Sample("contrastive", contrastive, ("n", "nm", "nm", ""), ("probability", "real", "real", "positive"))
+    yield Sample("infonce", lambda a, b: infonce(a, b, number_node(2)), ("nm", "nm"), real)
+    yield Sample("embedding", embedding, ("n", "2m"), ("label", "real"))
+    yield Sample("attention causal", lambda q, k, v: attention(q, k, v, causal=True), ("md", "nd", "np"), ("real",) * 3)
+    yield Sample("visible", lambda x: map_function("exp", visible(triangle(filled("ones", (2, 2)), 0, True), x)), ("22",), ("real",))
+    yield Sample("attention", lambda q, k, v: attention(q, k, v), ("md", "nd", "np"), ("real",) * 3)
     yield Sample("attention heads", lambda q, k, v, m: attention(q, k, v, m, 1), ("hmd", "hnd", "hnp", "mn"), ("real",) * 4,
                  (("h", 2), ("m", 3), ("n", 2), ("d", 2), ("p", 1)))
 

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from catalog import CONVOLUTIONS, FUNCTIONS, ROWS, Sample, samples
+from catalog import CONVOLUTIONS, FUNCTIONS, ROWS, TRANSPOSED, Sample, samples
 from witness import distance, value, weighted
 
 from symgrad.core.node import Node
@@ -135,6 +135,17 @@ def torch_arrays(torch: ModuleType) -> dict[str, Oracle]:
         **{"conv1d stride {}, padding {}, dilation {}".format(*s): lambda x, w, s=s: convolution(x, w, *s) for s in CONVOLUTIONS},
         "conv1d examples": lambda x, w: F.conv1d(x, w, None, 1, 1), "conv1d groups": lambda x, w: convolution(x, w, 1, 1, 1, 2),
         "conv2d": lambda x, w: F.conv2d(x[None], w, None, 2, 1)[0],
+        **{"conv_transpose1d stride {}, padding {}, output padding {}, dilation {}".format(*s): lambda x, w, s=s: F.conv_transpose1d(
+            x[None], w, None, *s[:3], 1, s[3])[0] for s in TRANSPOSED},
+        "conv_transpose1d groups": lambda x, w: F.conv_transpose1d(x[None], w, None, 2, 1, 0, 2)[0],
+        "conv_transpose2d": lambda x, w: F.conv_transpose2d(x[None], w, None, 2, 1)[0],
+        "pool max with padding": lambda x: F.max_pool1d(x[None], 3, 2, 1)[0], "pool mean with padding": lambda x: F.avg_pool1d(x[None], 3, 2, 1)[0],
+        "pool max of all places": lambda x: F.adaptive_max_pool2d(x[None], 1)[0, :, 0, 0],
+        "pool mean of all places": lambda x: F.adaptive_avg_pool2d(x[None], 1)[0, :, 0, 0],
+        "batchnorm with stored statistics": lambda h, g, b, m, v, e: (h - m) / torch.sqrt(v + e) * g + b,   # PyTorch's own gives no slope by m and v
+        "infonce": lambda a, b: F.cross_entropy(a @ b.T / 2, torch.arange(len(a))),
+        "embedding": lambda c, e: F.embedding(c.detach().long() - 1, e),
+        "attention causal": lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
         "pool max": lambda x: F.max_pool1d(x[None], 2, 2)[0], "pool mean": lambda x: F.avg_pool1d(x[None], 2, 2)[0],
         "pool max of planes": lambda x: F.max_pool2d(x[None], 3, 1)[0], "pool mean of planes": lambda x: F.avg_pool2d(x[None], 3, 1)[0],
         "pool over windows that meet": lambda x: F.avg_pool1d(x[None, None], 3, 1)[0, 0],
@@ -209,6 +220,9 @@ ABSENT = {
     "step": WITHOUT_FUNCTION["step"], "adj": "neither has the adjugate of a matrix; det's second derivative shows it",
     "onehot": "a mask that nothing is derived by; its product is `times`", "unknown": "a function without a value",
     "form:": "the op that the form becomes is compared under its own name", "huber": "PyTorch takes the bound as a number only",
+    "smoothing": "label smoothing is an option of PyTorch's cross-entropy, compared in test_layer_functions.py; a number only",
+    "contrastive": "PyTorch has none for pairs; the formula is compared in test_network_words.py",
+    "visible": "a mask of -inf; attention causal and pool max with padding are made of it",
     "groupnorm": "standardise between two rearrangements, each compared by itself",
     **dict.fromkeys(
         "slice slices all component the every pad join tile repeat roll cumulative upper reshape choose select larger smaller".split(),
@@ -216,8 +230,8 @@ ABSENT = {
 }
 """The first word of a sample's name -> why no library is asked."""
 ABSENT_IN_JAX = dict.fromkeys(
-    ("conv1d conv2d pool mse mae hinge bce bce_logits cross_entropy cross_entropy_logits kl layernorm batchnorm instancenorm rmsnorm "
-     "attention").split(), "jax.numpy has no such layer")
+    ("conv1d conv2d conv_transpose1d conv_transpose2d pool mse mae hinge bce bce_logits cross_entropy cross_entropy_logits kl infonce "
+     "layernorm batchnorm instancenorm rmsnorm embedding attention").split(), "jax.numpy has no such layer")
 
 
 @pytest.mark.parametrize("library", ["torch", "jax"])

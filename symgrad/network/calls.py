@@ -46,6 +46,12 @@ class Call:
         """An argument with its shape, for messages."""
         return f"{shown(self.e.arguments[position])} ({self.axes.shown(self.arguments[position])})"
 
+    def shown(self, name: str, value: Value) -> str:
+        """The argument that a value was given by, with its shape."""
+        given = next((k.value for k in self.e.keywords if k.name == name), None) or \
+            next(e for e, v in zip(self.e.arguments, self.arguments, strict=False) if v is value)
+        return f"{given if isinstance(given, str) else shown(given)} ({self.axes.shown(value)})"
+
     def number(self, name: str, default: Fraction | int) -> Value:
         """A scalar argument by keyword, or its default."""
         given = self.keywords.get(name, number(default))

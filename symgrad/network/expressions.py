@@ -25,6 +25,7 @@ __all__ = ["Reader"]
 
 Work = Generator[tuple[Expression, Scope], Value, Value]
 UNVALUED = {"ones", "zeros", "eye"}  # their arguments are sizes
+BARE = {"none", "causal"}  # words after a keyword that need no quotes
 SIZED = {"onehot"}  # so is their last argument
 
 
@@ -146,8 +147,8 @@ class Reader:
         for k in e.keywords:
             if isinstance(k.value, str):
                 keywords[k.name] = k.value
-            elif isinstance(k.value, Name) and k.value.name == "none":
-                keywords[k.name] = "none"
+            elif isinstance(k.value, Name) and k.value.name in BARE and k.value.name not in self.tables.names:
+                keywords[k.name] = k.value.name
             else:
                 keywords[k.name] = yield k.value, scope
         if e.function in UNVALUED:

@@ -16,9 +16,9 @@ REDUCTIONS = frozenset("sum mean max min norm1 norm2 normF".split())            
 LINEAR_ALGEBRA = frozenset("tr det logdet inv pinv adj diag kron vec outer".split())
 OF_SIZES = frozenset("eye ones zeros onehot vector matrix".split())
 LAYERS = frozenset(
-    "softmax log_softmax logsumexp layernorm rmsnorm batchnorm instancenorm groupnorm dropout conv1d conv2d maxpool avgpool attention "
-    "pad".split())
-LOSSES = frozenset("mse mae huber hinge bce bce_logits cross_entropy cross_entropy_logits kl".split())
+    "softmax log_softmax logsumexp layernorm rmsnorm batchnorm instancenorm groupnorm dropout conv1d conv2d conv_transpose1d "
+    "conv_transpose2d maxpool avgpool globalmaxpool globalavgpool attention embedding pad".split())
+LOSSES = frozenset("mse mae huber hinge bce bce_logits cross_entropy cross_entropy_logits kl contrastive infonce".split())
 CLAIM_FUNCTIONS = frozenset(("grad", "jac"))
 FUNCTIONS = ELEMENTWISE | REDUCERS | REDUCTIONS | LINEAR_ALGEBRA | OF_SIZES | LAYERS | LOSSES | CLAIM_FUNCTIONS
 

@@ -46,5 +46,6 @@ ARRAY_KERNELS: Mapping[str, Callable[..., Array]] = {
     "split": lambda x, like: x.reshape(*x.shape[:-1], *like.shape[-2:]),
     "stack": lambda *steps: np.stack(steps, axis=-1), "onehot": _onehot,
     "flip": lambda x: np.flip(x, axis=-1), "select": _select,
+    "visible": lambda mask, x: np.where(np.not_equal(mask, 0.0), x, -np.inf),
 }
 """structured op -> function of arrays."""

@@ -11,7 +11,7 @@ from symgrad.ops.broadcasting import broadcast_shape, is_finite_constant, minus,
 from symgrad.ops.constants import as_node
 from symgrad.ops.masks import Mask
 
-__all__ = ["choose", "compared", "larger", "smaller"]
+__all__ = ["choose", "compared", "larger", "smaller", "visible"]
 
 
 def compared(name: str, a: object, b: object) -> Mask:
@@ -47,6 +47,19 @@ def choose(mask: Node, a: object, b: object) -> Node:
     shape = broadcast_shape(mask.shape, first.shape, second.shape)
     parts = [spread(n, shape) for n in (mask, first, second)]
     return apply(_SELECT.lift([tuple(range(len(shape)))] * 3), *parts)
+
+
+def _seen(operand: int) -> Derived | None:
+    return Derived(make_op(f"visible'{operand + 1}", (0, 0), (), ("*", (("r", 0, ()), ("r", 1, ())))), ("C", 0)) if operand else None
+
+
+_VISIBLE: Op = structured_op("visible", [(), ()], (), _seen)
+
+
+def visible(mask: Node, x: Node) -> Node:
+    """x where the mask is 1, -inf elsewhere, where no maximum and no softmax sees it; the mask has the last axes of x."""
+    axes = tuple(range(x.rank))
+    return apply(_VISIBLE.lift([axes[x.rank - mask.rank:], axes]), mask, x)
 
 
 def _full(rest: Node, mask: Node, first: Node) -> Node:

@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 
-from symgrad.core.node import Node, number_node
+from symgrad.core.node import Node, number_node, size_node
+from symgrad.errors import InputError
 from symgrad.ops import recognise
-from symgrad.ops.arithmetic import add, map_function, power, product, scaled, subtract
+from symgrad.ops.arithmetic import add, constant_of, divide, map_function, power, product, scaled, subtract
 from symgrad.ops.reduction import reduce
 
-__all__ = ["CLASSES", "LOSSES", "huber"]
+__all__ = ["CLASSES", "LOSSES", "contrastive", "huber", "infonce", "positive", "smoothed"]
 
 
 def _axes(node: Node) -> list[str]:
@@ -44,6 +45,14 @@ def _plus(a: Node, b: Node) -> Node:
     return add([(a, x), (b, x)], x)
 
 
+def positive(what: str, node: Node) -> Node:
+    """The node. Raises InputError where it is a number that is not positive."""
+    value = constant_of(node)
+    if value is not None and value <= 0:
+        raise InputError(f"{what} is positive, found {value}")
+    return node
+
+
 ONE = number_node(1)
 
 
@@ -59,6 +68,7 @@ def _mae(y: Node, prediction: Node, lead: int, _: Collection[Node]) -> Node:
 
 def huber(y: Node, prediction: Node, delta: Node, lead: int) -> Node:
     """mean(m^2/2 + delta*(a - m)) with a = abs(yhat - y), m = min(a, delta): Huber (1964)."""
+    positive("delta of huber", delta)
     a = map_function("abs", _minus(prediction, y))
     x = _axes(a)
     beyond = map_function("relu", subtract((a, x), (delta, ()), x))
@@ -99,6 +109,37 @@ def _cross_entropy_logits(y: Node, z: Node, lead: int, _: Collection[Node]) -> N
 def _kl(p: Node, q: Node, lead: int, keep: Collection[Node]) -> Node:
     """sum over classes of p*(log(p) - log(q)), mean over examples."""
     return scaled(_over_classes(p, _minus(recognise.log(p, keep), recognise.log(q, keep)), lead), -1)
+
+
+def smoothed(y: Node, smoothing: Node) -> Node:
+    """(1 - s)*y + s/K for a target over K classes, the last axis: Szegedy et al. (2016), section 7. Raises InputError for s outside [0, 1)."""
+    value = constant_of(smoothing)
+    if value == 0:
+        return y
+    if value is not None and not 0 <= value < 1:
+        raise InputError(f"smoothing is at least 0 and less than 1, found {value}")
+    x = _axes(y)
+    rest = subtract((ONE, ()), (smoothing, ()), ())
+    return add([(product([(rest, ()), (y, x)], x), x), (divide((smoothing, ()), (size_node(y.shape[-1]), ()), ()), ())], x)
+
+
+def contrastive(y: Node, a: Node, b: Node, margin: Node, lead: int = 0) -> Node:
+    """mean(y*d^2/2 + (1 - y)*relu(margin - d)^2/2) with d = norm2(a - b), y = 1 for alike: Hadsell, Chopra and LeCun (2006), equation 4.
+
+    a and b are (..., D), y is (...). Where a = b the distance has no gradient.
+    """
+    positive("margin of contrastive", margin)
+    d = reduce("norm2", _minus(a, b), [-1])
+    x = _axes(d)
+    near = _square(map_function("relu", subtract((margin, ()), (d, x), x)))
+    return scaled(_mean(_plus(_times(y, _square(d)), _times(_minus(ONE, y), near)), lead), Fraction(1, 2))
+
+
+def infonce(a: Node, b: Node, temperature: Node) -> Node:
+    """-mean over i of log_softmax over j of a[i]'*b[j]/temperature at j = i: van den Oord et al. (2018), equation 4. a and b are (N, D)."""
+    positive("temperature of infonce", temperature)
+    scores = divide((product([(a, ["i", "d"]), (b, ["j", "d"])], ["i", "j"]), ["i", "j"]), (temperature, ()), ["i", "j"])
+    return scaled(_mean(product([(reduce("log_softmax", scores, [-1]), ["i", "i"])], ["i"]), 0), -1)
 
 
 LOSSES: Mapping[str, Callable[[Node, Node, int, Collection[Node]], Node]] = {

@@ -5,42 +5,49 @@ from collections.abc import Sequence
 
 from symgrad.core.node import Node
 from symgrad.core.shape import size_expression
-from symgrad.ops.arithmetic import add, divide, filled, product
+from symgrad.errors import InputError
+from symgrad.ops.arithmetic import add, divide, filled, map_function, product, subtract
+from symgrad.ops.constants import as_node
 from symgrad.ops.reduction import reduce
 from symgrad.ops.stacking import merge, plain_size, split
 
-__all__ = ["groupnorm", "rmsnorm", "standardised"]
+__all__ = ["normalised"]
 
 
-def _scaled(node: Node, axis: int, gamma: Node, beta: Node | None) -> Node:
-    """gamma .* node + beta along one axis."""
-    x = [f"x{n}" for n in range(node.rank)]
-    made = product([(gamma, [x[axis]]), (node, x)], x)
-    return made if beta is None else add([(made, x), (beta, [x[axis]])], x)
+def normalised(h: Node, over: Sequence[int], channel: int, gamma: Node, beta: Node | None, eps: object, *, groups: int = 1,
+               centred: bool = True, mean: Node | None = None, var: Node | None = None) -> Node:
+    """gamma .* (h - mean)/sqrt(var + eps) + beta: mean and var over the axes `over`, gamma and beta along the axis `channel`.
 
-
-def standardised(h: Node, over: Sequence[int], axis: int, gamma: Node, beta: Node, eps: Node) -> Node:
-    """gamma .* (h - mean)/sqrt(var + eps) + beta: mean and var over some axes, gamma and beta along `axis`.
-
-    Layer norm (Ba et al. 2016) over the last axis, batch norm (Ioffe and Szegedy 2015) over the examples, instance norm (Ulyanov et al.
-    2016) over the places of a channel.
+    Every normalisation is this one: layer norm (Ba et al. 2016) over the features of an example, batch norm (Ioffe and Szegedy 2015) over
+    the examples, instance norm (Ulyanov et al. 2016) over the places of a channel, group norm (Wu and He 2018) over the places and the
+    channels of a group, RMS norm (Zhang and Sennrich 2019) not `centred`: without the mean. With `mean` and `var` (vectors along `channel`)
+    nothing is computed from h. Raises InputError where there is one value per channel, so that nothing would be left of h.
     """
-    return _scaled(reduce("standardise", h, over, eps), axis, gamma, beta)
-
-
-def rmsnorm(h: Node, gamma: Node, eps: Node) -> Node:
-    """gamma .* h / sqrt(mean(h^2) + eps) over the last axis: Zhang and Sennrich (2019)."""
     x = [f"x{n}" for n in range(h.rank)]
-    return _scaled(divide((h, x), (reduce("root_mean_square", h, [-1], eps), x[:-1]), x), h.rank - 1, gamma, None)
+    eps = as_node(eps)
+    over, channel = sorted(a % h.rank for a in over), channel % h.rank
+    if mean is not None and var is not None:
+        root = map_function("sqrt", add([(var, "c"), (eps, "")], "c"))
+        z = divide((subtract((h, x), (mean, [x[channel]]), x), x), (root, [x[channel]]), x)
+    elif groups > 1:
+        last = [*x[:channel], *x[channel + 1:], x[channel]]
+        inside = plain_size(size_expression(h.shape[channel]) / groups)
+        apart = split(product([(h, x)], last), filled("ones", (groups, inside)))   # (..., groups, channels of a group)
+        inner = [a - (a > channel) for a in over if a != channel]
+        z = product([(merge(_standard(apart, [*inner, h.rank], eps, centred)), last)], x)
+    else:
+        z = _standard(h, over, eps, centred, counted=channel not in over)
+    scaled = product([(gamma, [x[channel]]), (z, x)], x)
+    return scaled if beta is None else add([(scaled, x), (beta, [x[channel]])], x)
 
 
-def groupnorm(h: Node, channel: int, groups: int, gamma: Node, beta: Node, eps: Node) -> Node:
-    """Mean and variance over the channels of a group and their places: Wu and He (2018). `channel` is the axis of the channels."""
-    x = [f"x{n}" for n in range(h.rank)]
-    inside = plain_size(size_expression(h.shape[channel]) / groups)
-    last = [*x[:channel], *x[channel + 1:], x[channel]]
-    apart = split(product([(h, x)], last), filled("ones", (groups, inside)))   # (..., groups, channels of a group)
-    count = h.rank - 1 - channel                           # places
-    over = [*range(channel, channel + count), apart.rank - 1]
-    joined = merge(reduce("standardise", apart, over, eps))
-    return _scaled(product([(joined, last)], x), channel, gamma, beta)
+def _standard(h: Node, over: Sequence[int], eps: Node, centred: bool, counted: bool = True) -> Node:
+    """(h - mean)/sqrt(var + eps), or h/sqrt(mean(h^2) + eps), over some axes."""
+    if not centred:
+        x = [f"x{n}" for n in range(h.rank)]
+        kept = [x[a] for a in range(h.rank) if a not in over]
+        return divide((h, x), (reduce("root_mean_square", h, over, eps), kept), x)
+    if counted and all(h.shape[a] == 1 for a in over):
+        raise InputError("a mean and a variance of one value leave nothing of it: the values per channel must be more than 1, "
+                         "so give more examples or places, or stored statistics (batchnorm in evaluation)")
+    return reduce("standardise", h, over, eps)

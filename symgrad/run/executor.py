@@ -13,7 +13,7 @@ from symgrad.errors import InputError, MissingValueError, nearest
 from symgrad.ops.kernels import Array
 from symgrad.run.evaluate import Functions, evaluate_op
 
-__all__ = ["Trace", "bind_values", "execute"]
+__all__ = ["Trace", "bind_values", "check_windows", "execute", "with_windows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,19 @@ def check_names(values: Iterable[str], known: Iterable[str]) -> None:
             raise InputError(f"there is no variable {v!r}{nearest(v, names)}")
 
 
+def with_windows(nodes: Iterable[Node]) -> list[Node]:
+    """The convolutions and poolings whose number of places only the arrays tell."""
+    return [n for n in nodes if n.op.name in ("conv1d", "conv2d", "windows") and not all(isinstance(s, int) for s in n.shape)]
+
+
+def check_windows(nodes: Iterable[Node], numbers: Mapping[str, int]) -> None:
+    """Raises InputError where a window is larger than the array it runs over."""
+    for n in nodes:
+        if any(_number(s, numbers) < 1 for s in n.shape):
+            shapes = " and ".join(shape_text([_number(s, numbers) for s in o.shape]) for o in n.operands)
+            raise InputError(f"the window of {n.op.name} is larger than its array (shapes {shapes}): give longer arrays, or more padding")
+
+
 def execute(outputs: Sequence[Node], values: Mapping[str, ArrayLike], *, sizes: Mapping[str, int] | None = None,
             functions: Functions | None = None, known: Mapping[Node, Array] | None = None) -> Trace:
     """The value of every node that the outputs depend on.
@@ -89,6 +102,7 @@ def execute(outputs: Sequence[Node], values: Mapping[str, ArrayLike], *, sizes: 
     """
     order = topological(outputs)
     arrays, numbers = bind_values(order, values, sizes)
+    check_windows(with_windows(order), numbers)
     done: dict[Node, Array] = dict(known or {})
     kind = np.float32 if arrays and all(a.dtype == np.float32 for a in arrays.values()) else np.float64
     with np.errstate(all="ignore"):

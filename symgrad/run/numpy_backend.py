@@ -10,14 +10,14 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from symgrad.core.node import NUMBER, SIZE, Node, Variable, growing, held_value
+from symgrad.core.node import NUMBER, SIZE, Node, Variable, growing, held_value, topological
 from symgrad.core.op import Op
 from symgrad.core.shape import Shape, Size, shape_text, size_number
 from symgrad.errors import MissingValueError
 from symgrad.ops.kernels import Array
 from symgrad.plan.order import is_leaf, name_nodes, ordered, settled
 from symgrad.run.evaluate import Functions, evaluate_op, value_of
-from symgrad.run.executor import bind_values, check_names, execute
+from symgrad.run.executor import bind_values, check_names, check_windows, execute, with_windows
 from symgrad.run.numpy_code import number_code
 from symgrad.run.numpy_functions import IMPORTED
 from symgrad.run.numpy_text import lines_of
@@ -61,6 +61,7 @@ class Program:
         self._function, self._leaves, self._task = function, tuple(leaves), task
         self._local = {n.name: local for n, local in leaves.items()}
         self._arrays = [n.name for n in leaves if n.rank]
+        self._windows = with_windows(topological([n for n in (task.value, *task.results.values()) if n is not None]))
         self._seen: set[Shapes] = set()
         self._quick = _quick_way(function, leaves, self._seen)
 
@@ -93,7 +94,8 @@ class Program:
 
     def _checked(self, arrays: Mapping[str, ArrayLike]) -> tuple[dict[str, ArrayLike], np.dtype[np.floating]]:
         check_names(arrays, self._local)
-        bound, _ = bind_values(self._leaves, arrays, self._task.sizes)
+        bound, sizes = bind_values(self._leaves, arrays, self._task.sizes)
+        check_windows(self._windows, sizes)
         single = bool(bound) and all(a.dtype == np.float32 for a in bound.values())
         if not single and len(self._seen) < 1000:
             self._seen.add(tuple(bound[n].shape for n in self._arrays))
