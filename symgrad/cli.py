@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-VIEWS = ("matrix", "index", "jacobian", "chain", "code")
+VIEWS = ("matrix", "index", "jacobian", "chain", "paths", "code")
 LAYOUTS = ("numerator", "denominator")
 RANK, DIGITS = 6, 9
 

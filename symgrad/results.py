@@ -108,6 +108,11 @@ class Derivative:
         """The chain with each factor in closed form."""
         return self._of_all_entries(self.viewer.factors())
 
+    @functools.cached_property
+    def paths(self) -> View:
+        """The chain with every factor across a skip connection as I + J. Raises UnsupportedError where there is none."""
+        return self._of_all_entries(self.viewer.paths())
+
     def _of_all_entries(self, view: View) -> View:
         """A chain is by all entries; where the result is within a structure, it says so."""
         if not self.structure:

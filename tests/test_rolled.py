@@ -128,3 +128,25 @@ def test_steps_without_a_common_form() -> None:
 def test_the_recurrence_goes_one_way() -> None:
     with pytest.raises(sg.NotationError, match="it goes one way"):
         sg.parse("index t = 1..T\nsize T = 4\nparam w : scalar\nh[0] = w\nh[4] = w\nh[t] = h[t-1] + h[t+1]\nloss = h[2]")
+
+
+def test_skip_connections_as_identity_and_branch() -> None:
+    named = RESIDUAL.replace("h[k] = h[k-1] + tanh(W[k]*h[k-1])", "f[k] = tanh(W[k]*h[k-1])\nh[k] = h[k-1] + f[k]")
+    for text, length, want in (
+        (named, 3, "jac(loss, h_3) * (eye(K) + jac(f_3, h_2)) * (eye(K) + jac(f_2, h_1)) * (eye(K) + jac(f_1, x))"),
+        (named, 30, "J[30] = jac(loss, h[30])\nJ[k] = J[k+1] * (eye(K) + jac(f[k+1], h[k]))\nJ[1] * (eye(K) + jac(f[1], x))"),
+        (RESIDUAL, 30, "J[30] = jac(loss, h[30])\nJ[k] = J[k+1] * (eye(K) + (jac(h[k+1], h[k]) - eye(K)))\nJ[1] * (eye(K) + (jac(h[1], x) - eye(K)))"),
+    ):
+        net = sg.parse(f"size L = {length}\n{text}")
+        d = sg.differentiate(net, "x")
+        assert d["x"].paths.text == want
+        values = drawn(net, length)
+        np.testing.assert_allclose(sg.evaluate(net, values, of=net.parse(want))[0], d.evaluate(values)["x"], rtol=1e-9)
+    batch = sg.parse("examples n = 1..N\ndata x[n] : vector(K)\nparam W : matrix(K, K)\nh1[n] = tanh(W*x[n])\nf[n] = sin(h1[n])\nh2[n] = h1[n] + f[n]\n"
+                     "loss = mean[n](norm2(h2[n])^2)")
+    assert "(eye(K) + jac(f[n], h1[n]))" in sg.differentiate(batch)["W"].paths.text
+    values = drawn(batch, 3)
+    view = sg.differentiate(batch)["W"].paths.text
+    np.testing.assert_allclose(sg.evaluate(batch, values, of=batch.parse(view))[0], sg.differentiate(batch).evaluate(values)["W"], rtol=1e-9)
+    with pytest.raises(UnsupportedError, match="no skip connection"):
+        _ = sg.differentiate(sg.parse(f"size L = 4\n{DEEP}"))["b"].paths

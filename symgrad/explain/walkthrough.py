@@ -78,6 +78,7 @@ class _Story(Teller):
             return [self.result(name, d)]
         once = self.said_once(d)
         if once is not None:
+            self.typeset.names.update({name: tex for name, tex in once.symbols if name not in self.typeset.names})
             return [steps_section(self, name, self.d.of, once), self.result(name, d)]
         path = named_chain(d.output, d.variable, self.names)
         forms = FactorForms(self.graph, self.names, path)

@@ -14,6 +14,7 @@ from symgrad.core.node import NUMBER, Node, Variable
 from symgrad.views.compose import NoMatrixForm
 from symgrad.views.index import component_terms, component_text
 from symgrad.views.matrix import Form, below
+from symgrad.views.names import name_symbol
 from symgrad.views.steps import Family, Shift, Steps, Tokens, closing, general, steps_of, tokens
 from symgrad.views.text import terms_of
 
@@ -29,6 +30,7 @@ class Rolled(Form):
 
     steps: int = 0
     index: str = ""
+    symbols: tuple[tuple[str, str], ...] = ()              # how the cotangents are printed: d_h as delta^h
     nodes: int = 0                                         # of the derivation that it stands for
 
 
@@ -50,7 +52,7 @@ def rolled_form(target: Node, graph: Graph, names: Mapping[Node, str], cotangent
 
 class _Roll:
     def __init__(self, target: Node, graph: Graph, names: Mapping[Node, str], cotangents: Mapping[Node, Node], steps: Steps) -> None:
-        self.target, self.steps = target, steps
+        self.target, self.steps, self.latex = target, steps, graph.latex
         self.ranges = {n: s for n, s in graph.ranges.items() if n != steps.index}
         self.names = dict(names)
         self.printed: dict[tuple[str, int], tuple[str, int]] = {}        # of steps that are one node, the one that is printed
@@ -98,7 +100,8 @@ class _Roll:
         lines = self.needed(_within_a_step(self.order, common), numbered, common, body)
         last = max(max(nodes) for nodes in self.lines.values())
         note = f"said once for every step, {self.steps.index} = {self.steps.number(last)}, ..., 1" if lines else ""
-        return Rolled(tuple(lines), body, note, self.steps.count, self.steps.index, self.size)
+        symbols = tuple((left, rf"\delta^{{{name_symbol(left.removeprefix('d_').rstrip('_'), self.latex).tex}}}") for left in common)
+        return Rolled(tuple(lines), body, note, self.steps.count, self.steps.index, symbols, self.size)
 
     def line(self, left: str, k: int) -> Tokens:
         """The cotangent of one step in terms of the named values."""

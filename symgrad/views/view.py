@@ -11,8 +11,9 @@ import sympy as sp
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node, Variable, topological
 from symgrad.core.shape import Shape, shape_text
+from symgrad.errors import UnsupportedError
 from symgrad.ops.arithmetic import filled, product
-from symgrad.views.chain import named_chain, show_chain
+from symgrad.views.chain import Factor, Path, named_chain, show_chain
 from symgrad.views.compose import NoMatrixForm
 from symgrad.views.factors import FactorForms
 from symgrad.views.index import component_text
@@ -20,6 +21,7 @@ from symgrad.views.latex import latex_text
 from symgrad.views.long_chain import said_once
 from symgrad.views.matrix import INLINE_LIMIT, Form, closed_form, index_form
 from symgrad.views.rolled import MANY, Rolled, rolled_form
+from symgrad.views.skips import SkipForms
 from symgrad.views.steps import steps_of
 from symgrad.views.symbolic import to_sympy_text
 
@@ -52,7 +54,7 @@ class View:
 
     def latex(self, names: Mapping[str, str] | None = None) -> str:
         """The form in LaTeX; several lines as an aligned block. names: LaTeX by name, before the graph's own."""
-        chosen = {**self.graph.latex, **(names or {})}
+        chosen = {**self.graph.latex, **(dict(self.form.symbols) if isinstance(self.form, Rolled) else {}), **(names or {})}
         functions = [*self.graph.functions, *self.graph.ops]
         left = None
         if self.form.body.startswith("D") and self.left:
@@ -184,10 +186,24 @@ class Viewer:
         if path is None:
             return self.view("chain", Form(self.opening, f"jac({self.label}, {self._name(self.variable)})"), self.numerator_shape)
         forms = FactorForms(self.graph, self.names, path, labels={self.output: self.label})
-        once = said_once(path, forms, self.graph)
-        if once is not None:
-            return self.view("chain", Form((*self.opening, *once[0]), once[1], self._transposed()), self.numerator_shape)
-        return self.view("chain", Form(self.opening, forms.wrapped(show_chain(path, forms.jac, " * ")), self._transposed()), self.numerator_shape)
+        return self.view("chain", self._product(path, forms, forms.jac), self.numerator_shape)
+
+    def paths(self) -> View:
+        """The chain with every factor across a skip connection as I + J: the identity path beside the branch.
+
+        Raises UnsupportedError where there is no skip connection on the way.
+        """
+        path = named_chain(self.output, self.variable, self.names) if self._connected() else None
+        if path is None:
+            raise UnsupportedError("nothing lies between the two values: there is no skip connection to expand")
+        forms = FactorForms(self.graph, self.names, path, labels={self.output: self.label})
+        return self.view("paths", self._product(path, forms, SkipForms(forms, self.names).show), self.numerator_shape)
+
+    def _product(self, path: Path, forms: FactorForms, show: Callable[[Factor], str]) -> Form:
+        """The chain, many steps of a recurrence said once."""
+        once = said_once(path, forms, self.graph, show)
+        lines, body = once or ((), forms.wrapped(show_chain(path, show, " * ")))
+        return Form((*self.opening, *lines), body, self._transposed())
 
     def factors(self) -> View:
         """The chain with each factor in closed form."""
