@@ -15,6 +15,7 @@ from symgrad.views.compose import NoMatrixForm
 from symgrad.views.index import component_terms, component_text
 from symgrad.views.matrix import Form, below
 from symgrad.views.names import name_symbol
+from symgrad.views.shared_steps import shared_steps
 from symgrad.views.steps import Family, Shift, Steps, Tokens, closing, general, steps_of, tokens
 from symgrad.views.text import terms_of
 
@@ -22,6 +23,9 @@ __all__ = ["MANY", "Rolled", "rolled_form"]
 
 FEWEST, MANY = 3, 4
 """So many steps may have a general line; so many always have one, without a look at whether the steps written out would be shorter."""
+
+LONG = 600
+"""A form of more characters is tried with names for what its steps share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +43,24 @@ def rolled_form(target: Node, graph: Graph, names: Mapping[Node, str], cotangent
 
     names: nodes that print as a name. cotangents: of every node of the forward pass, as the sweep found them.
     """
-    for steps in steps_of(graph):
+    for number, steps in enumerate(steps_of(graph)):
         if steps.count >= FEWEST:
-            try:
-                found = _Roll(target, graph, names, cotangents, steps).form()
-            except NoMatrixForm:
-                continue
-            if found is not None:
-                return found
+            plain = _form(_Roll(target, graph, names, cotangents, steps))
+            if plain is not None and len(str(plain)) <= LONG:
+                return plain
+            shared = _Roll(target, graph, names, cotangents, steps_of(graph)[number])
+            shared.name_what_is_shared()
+            found = [f for f in (plain, _form(shared)) if f is not None]
+            if found:
+                return min(found, key=lambda f: len(str(f)))
     return None
+
+
+def _form(roll: _Roll) -> Rolled | None:
+    try:
+        return roll.form()
+    except NoMatrixForm:
+        return None
 
 
 class _Roll:
@@ -61,8 +74,8 @@ class _Roll:
                 self.printed[name, k] = steps.alias.get(self.names.get(node, ""), (name, k))
                 self.names[node] = "_".join(map(str, self.printed[name, k]))
         self.lines: dict[str, Mapping[int, Node]] = {}                   # family of cotangents -> its nodes by step
-        place = {n: k for k, n in enumerate(below(target, names))}
-        self.size = len(place)
+        self.nodes = below(target, names)
+        place = {n: k for k, n in enumerate(self.nodes)}
         for name, family in list(steps.families.items()):
             left = f"d_{name}"
             while left in graph.words:
@@ -78,6 +91,25 @@ class _Roll:
                 if c.op is not NUMBER:
                     self.names.setdefault(c, f"{left}_{k}")
         self.order = sorted(self.lines, key=lambda left: max(place.get(c, 0) for c in self.lines[left].values()))
+        self.taken = graph.words
+
+    def name_what_is_shared(self) -> None:
+        """Names t1, t2, ... for the nodes that are read more than once in every step."""
+        lead = {f.axis: next(iter(f.nodes.values())).shape[: f.axis] for f in self.steps.families.values()}
+        count = 0
+        for nodes in shared_steps(self.nodes, self.names, self.steps.alias, FEWEST - 1):
+            count += 1
+            while f"t{count}" in self.taken:
+                count += 1
+            left = f"t{count}"
+            shape = next(iter(nodes.values())).shape
+            axis = max(a for a in (0, *lead) if not a or shape[:a] == lead[a])
+            self.lines[left] = nodes
+            self.order.append(left)
+            self.steps.add(left, Family(nodes, axis, not axis))
+            for k, n in nodes.items():
+                self.names[n] = f"{left}_{k}"
+                self.printed[left, k] = (left, k)
 
     # ------------------------------------------------------------------ the form
     def form(self) -> Rolled | None:
@@ -101,7 +133,7 @@ class _Roll:
         last = max(max(nodes) for nodes in self.lines.values())
         note = f"said once for every step, {self.steps.index} = {self.steps.number(last)}, ..., 1" if lines else ""
         symbols = tuple((left, rf"\delta^{{{name_symbol(left.removeprefix('d_').rstrip('_'), self.latex).tex}}}") for left in common)
-        return Rolled(tuple(lines), body, note, self.steps.count, self.steps.index, symbols, self.size)
+        return Rolled(tuple(lines), body, note, self.steps.count, self.steps.index, symbols, len(self.nodes))
 
     def line(self, left: str, k: int) -> Tokens:
         """The cotangent of one step in terms of the named values."""
