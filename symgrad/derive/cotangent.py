@@ -102,5 +102,19 @@ def gather(terms: Iterable[Node]) -> list[Node]:
 
 def total(terms: list[Node]) -> Node:
     """The sum of nodes of one shape."""
-    letters = [f"o{k}" for k in range(terms[0].rank)]
-    return terms[0] if len(terms) == 1 else add([(t, letters) for t in terms], letters)
+    letters = tuple(f"o{k}" for k in range(terms[0].rank))
+    if len(terms) == 1:
+        return terms[0]
+    if not any(_is_placed(t.op) for t in terms):
+        return add([(t, letters) for t in terms], letters)
+    parts = [eq.transform(t.op.body, lambda e, n=n: ("r", n, e[2]) if e[0] == "r" else e) if _is_placed(t.op) and t.op.body else ("r", n, letters)
+             for n, t in enumerate(terms)]
+    read = [t.operands[0] if _is_placed(t.op) else t for t in terms]
+    return apply(make_op("add", [r.rank for r in read], letters, ("+", tuple(parts))), *read, shape=terms[0].shape)
+
+
+def _is_placed(op: Op) -> bool:
+    """Whether an op puts its operand at numbered places of further axes, as the cotangent of W does with that of W[2]: one term of an array."""
+    body = op.body
+    return op.has_delta and len(op.ranks) == 1 and body is not None and body[0] == "*" and all(
+        any(eq.is_affine(i) and not eq.index_names(i) for i in f[1:]) if f[0] == "d" else f[0] == "r" for f in body[1])

@@ -47,6 +47,8 @@ def evaluate_op(op: Op, arrays: Sequence[Array], shape: tuple[int, ...], functio
     if op.body is None:
         return _opaque(op, arrays, shape, functions)
     run = _Evaluation(op, arrays, shape, functions)
+    if op.has_delta and op.body[0] == "+":
+        return run.scattered(op.scoped[1])
     value = run.value(op.scoped)
     return np.array(np.broadcast_to(run.aligned(value, op.out), shape))
 
@@ -110,6 +112,24 @@ class _Evaluation:
         return Value(np.asarray(function(*[self.aligned(p, axes) for p in parts])), axes)
 
     # ------------------------------------------------------------------ expressions
+    def scattered(self, terms: Sequence[eq.Expr]) -> Array:
+        """A sum whose terms may stand at one place of an axis, delta[2,k]*w[i]: each is added there, not to a whole array."""
+        out = self.op.out
+        found = np.zeros([self.sizes[o] for o in out], dtype=np.result_type(*self.arrays) if self.arrays else float)
+        for t in terms:
+            at: dict[eq.Index, int] = {}
+            rest = []
+            for f in t[1] if t[0] == "*" else (t,):
+                name, place = (f[1], f[2]) if f[0] == "d" and eq.is_affine(f[2]) else (f[2], f[1]) if f[0] == "d" else (None, None)
+                if name in out and name not in at and eq.is_affine(place) and not eq.index_names(place):
+                    at[name] = eq.affine_parts(place)[0]
+                else:
+                    rest.append(f)
+            if all(0 <= k < self.sizes[name] for name, k in at.items()):
+                v = self.value(("*", tuple(rest)) if rest else eq.ONE)
+                found[tuple(at.get(o, slice(None)) for o in out)] += self.aligned(v, [o for o in out if o not in at])
+        return found
+
     def value(self, e: eq.Expr) -> Value:
         tag = e[0]
         if tag == "r":
