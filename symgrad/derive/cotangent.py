@@ -101,20 +101,22 @@ def gather(terms: Iterable[Node]) -> list[Node]:
 
 
 def total(terms: list[Node]) -> Node:
-    """The sum of nodes of one shape."""
+    """The sum of nodes of one shape; what stands at numbered places, as the cotangent of W[2] in that of W, is never an array of zeros."""
     letters = tuple(f"o{k}" for k in range(terms[0].rank))
+    placed = [_placed(t) for t in terms]
     if len(terms) == 1:
         return terms[0]
-    if not any(_is_placed(t.op) for t in terms):
+    if not any(placed):
         return add([(t, letters) for t in terms], letters)
-    parts = [eq.transform(t.op.body, lambda e, n=n: ("r", n, e[2]) if e[0] == "r" else e) if _is_placed(t.op) and t.op.body else ("r", n, letters)
-             for n, t in enumerate(terms)]
-    read = [t.operands[0] if _is_placed(t.op) else t for t in terms]
-    return apply(make_op("add", [r.rank for r in read], letters, ("+", tuple(parts))), *read, shape=terms[0].shape)
+    read = [t.operands[0] if p else t for t, p in zip(terms, placed, strict=True)]
+    parts = tuple(("*", tuple(("r", n, f[2]) if f[0] == "r" else f for f in p)) if p else ("r", n, letters) for n, p in enumerate(placed))
+    return apply(make_op("add", [r.rank for r in read], letters, ("+", parts)), *read, shape=terms[0].shape)
 
 
-def _is_placed(op: Op) -> bool:
-    """Whether an op puts its operand at numbered places of further axes, as the cotangent of W does with that of W[2]: one term of an array."""
-    body = op.body
-    return op.has_delta and len(op.ranks) == 1 and body is not None and body[0] == "*" and all(
-        any(eq.is_affine(i) and not eq.index_names(i) for i in f[1:]) if f[0] == "d" else f[0] == "r" for f in body[1])
+def _placed(node: Node) -> tuple[eq.Expr, ...]:
+    """The factors of a node's equation where they are its operand and deltas of numbers, delta[2,k]*w[i]; else none."""
+    body = node.op.body
+    if body is None or body[0] != "*" or len(node.operands) != 1:
+        return ()
+    numbered = [any(eq.is_affine(i) and not eq.index_names(i) for i in f[1:]) if f[0] == "d" else f[0] == "r" for f in body[1]]
+    return tuple(body[1]) if node.op.has_delta and all(numbered) else ()
