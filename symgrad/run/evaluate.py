@@ -165,12 +165,23 @@ class _Evaluation:
                 return Value(array, index)
             diagonal: Callable[..., Array] = np.einsum
             return Value(diagonal(array, [index.index(i) for i in index], sorted({index.index(i) for i in index})), tuple(dict.fromkeys(index)))
-        places = [self.index(i) for i in index]
-        axes = tuple(dict.fromkeys(a for p in places for a in p.axes))
-        spread = np.broadcast_arrays(*[self.aligned(p, axes) for p in places])
-        inside = np.logical_and.reduce([(p >= 0) & (p < n) for p, n in zip(spread, array.shape, strict=True)])
-        clipped = tuple(np.clip(p, 0, n - 1) for p, n in zip(spread, array.shape, strict=True))
-        return Value(np.where(inside, array[clipped], 0.0), axes)   # an array is zero outside its range
+        return self.window(array, index)
+
+    def window(self, array: Array, index: Sequence[eq.Index]) -> Value:
+        """An array read at shifted indices: a view with a step for each name. Outside its range an array is zero."""
+        margins, start, steps = list[tuple[int, int]](), list[slice](), dict[eq.Index, int]()
+        parts = [eq.affine_parts(i) for i in index]
+        for length, (constant, terms) in zip(array.shape, parts, strict=True):
+            reach = [c * (self.sizes[n] - 1) for n, c in terms.items()]
+            low, high = constant + sum(r for r in reach if r < 0), constant + sum(r for r in reach if r > 0)
+            margins.append((max(0, -low), max(0, high + 1 - length)))
+            start.append(slice(constant + margins[-1][0], None))
+        wide = np.pad(array, margins) if any(map(any, margins)) else array
+        for stride, (_, terms) in zip(wide.strides, parts, strict=True):
+            for n, c in terms.items():
+                steps[n] = steps.get(n, 0) + c * stride
+        shape = [self.sizes[n] for n in steps]
+        return Value(np.lib.stride_tricks.as_strided(wide[tuple(start)], shape, list(steps.values()), writeable=False), tuple(steps))
 
     def total(self, body: eq.Expr, bound: tuple[eq.Index, ...]) -> Value:
         """The sum over bound indices; a product is one einsum."""
