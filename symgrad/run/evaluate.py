@@ -117,11 +117,12 @@ class _Evaluation:
         out = self.op.out
         found = np.zeros([self.sizes[o] for o in out], dtype=np.result_type(*self.arrays) if self.arrays else float)
         for t in terms:
-            at: dict[eq.Index, int] = {}
-            rest = []
-            for f in t[1] if t[0] == "*" else (t,):
+            at, rest = dict[eq.Index, int](), list[eq.Expr]()
+            factors = t[1] if t[0] == "*" else (t,)
+            for n, f in enumerate(factors):
                 name, place = (f[1], f[2]) if f[0] == "d" and eq.is_affine(f[2]) else (f[2], f[1]) if f[0] == "d" else (None, None)
-                if name in out and name not in at and eq.is_affine(place) and not eq.index_names(place):
+                numbered = name in out and eq.is_affine(place) and not eq.index_names(place)
+                if numbered and not any(name in eq.free(g) for m, g in enumerate(factors) if m != n):
                     at[name] = eq.affine_parts(place)[0]
                 else:
                     rest.append(f)
