@@ -155,8 +155,10 @@ def test_the_plan_of_a_whole_network(name: str) -> None:
     ("conv2d(x, w, stride=2, padding=1)", "C", lambda h, u: ((h - 1) // 2 + 1) * (u // 2 + 1)),
 ])
 def test_operations_of_a_convolution(call: str, inside: str, places: Callable[[int, int], int]) -> None:
-    """2 * examples * places * channels out * channels in * window, and as much again for each gradient where the stride is 1."""
-    text = f"examples n = 1..N\nsize N = 4, C = 2, O = 5, H = 9, U = 6\nparam x[n] : tensor(C, H, U)\nparam w : tensor(O, C, 3, 2)\na = {call}\nsum(a)"
+    """2 * examples * places * channels out * channels in * window; with stride 1 the gradient by x costs that for each place of x."""
+    text = f"examples n = 1..N\nsize N = 4, C = 2, O = 5, H = 9, U = 6\nparam x[n] : tensor(C, H, U)\nparam w : tensor(O, C, 3, 2)\na = {call}\nsum(a.^2)"
     plan = sg.schedule(sg.differentiate(sg.parse(text)))
     step = next(s for s in plan.steps if s.name == "a")
     assert step.flops == 2 * 4 * places(9, 6) * 5 * 2 * 3 * 2
+    if "stride" not in call:
+        assert next(s for s in plan.steps if s.name == "d_x").flops == 2 * 4 * 9 * 6 * 5 * 2 * 3 * 2

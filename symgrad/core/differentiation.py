@@ -157,6 +157,8 @@ class _Derivation:
         """d out / d operand[target], through the intermediates by a reverse sweep over the op's own lines, in their symbols."""
         entry = at(self.operands[operand], target)
         local = sp.diff(self.rhs, entry)
+        if isinstance(self.rhs, Sum) and not self.lines:   # its deltas wait for the cotangent, whose index they fix rather than one of its own
+            return local
         adjoints: list[tuple[tuple[Symbol, ...], Expr, Expr]] = []
         for n, (b, index, rhs) in reversed(list(enumerate(self.lines))):
             q = tuple(sp.Dummy(f"q{n}_{axis}", integer=True) for axis in range(len(index)))
