@@ -1,8 +1,14 @@
-"""Deriving all gradients of a tanh network of L layers with biases on a batch: time against depth, and against CasADi MX in one run."""
+"""Deriving all gradients of a tanh network of L layers with biases on a batch: time against depth, and against CasADi MX in one run.
+
+Then residual networks and recurrences in the notation: the time of every stage and its exponent, by least squares on logarithms.
+"""
 from __future__ import annotations
 
 import argparse
 import math
+import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -51,8 +57,82 @@ def same_values(layers: int) -> None:
     np.testing.assert_allclose(found, np.concatenate([np.r_[ours[f"W{k}"].ravel(), ours[f"b{k}"]] for k in range(layers)]), rtol=1e-9)
 
 
+RESIDUAL = """index k = 1..L
+size L = {depth}
+param W1[k] : matrix(m, n)
+param W2[k] : matrix(n, m)
+param g[k], b[k] : vector(n)
+data x, y : vector(n)
+h[0] = x
+h[k] = h[k-1] + W2[k]*relu(W1[k]*layernorm(h[k-1], g[k], b[k]))
+loss = norm2(h[L] - y)^2
+"""
+RNN = """examples i = 1..N
+index t = 1..T
+size T = {depth}
+data x[i, t] : vector(n)
+param U : matrix(m, n)
+param V : matrix(m, m)
+param h0, b : vector(m)
+h[i, 0] = h0
+h[i, t] = tanh(U*x[i, t] + V*h[i, t-1] + b)
+loss = sum[i, t](norm2(h[i, t])^2)
+"""
+KINDS = {"p": "sigmoid", "f": "sigmoid", "q": "tanh", "o": "sigmoid"}
+WEIGHTS = "".join(f"param U{g} : matrix(m, n)\nparam V{g} : matrix(m, m)\nparam b{g} : vector(m)\n" for g in KINDS)
+GATES = "".join(f"{g}[i, t] = {f}(U{g}*x[i, t] + V{g}*h[i, t-1] + b{g})\n" for g, f in KINDS.items())
+LSTM = f"""{RNN.partition("param U")[0]}{WEIGHTS}param h0, c0 : vector(m)
+h[i, 0] = h0
+c[i, 0] = c0
+{GATES}c[i, t] = f[i, t].*c[i, t-1] + p[i, t].*q[i, t]
+h[i, t] = o[i, t].*tanh(c[i, t])
+loss = sum[i, t](norm2(h[i, t])^2)
+"""
+NUMBERS = {"n": 8, "m": 10, "N": 5}
+
+
+def stages(text: str) -> dict[str, float]:
+    """Seconds to parse, differentiate, evaluate, compile, run and plan one network."""
+    found: dict[str, float] = {}
+    def timed(name: str, work: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        answer = work()
+        found[name] = time.perf_counter() - start
+        return answer
+    net = timed("parse", lambda: sg.parse(text))
+    d = timed("differentiate", lambda: sg.differentiate(net))
+    rng = np.random.default_rng(0)
+    values = {k: rng.normal(size=[s if isinstance(s, int) else NUMBERS[str(s)] for s in v.shape]) / 4 for k, v in net.variables().items()}
+    gradients = timed("evaluate", lambda: d.evaluate(values))
+    f = timed("compile", lambda: sg.compile(d))
+    for k, a in f(**values)[1].items():
+        np.testing.assert_allclose(a, gradients[k], rtol=1e-9, atol=1e-9)
+    timed("run", lambda: f(**values))
+    plan = timed("schedule", lambda: sg.schedule(d))
+    timed("operations and peak", lambda: (plan.flops, plan.peak_bytes))
+    timed("hvp", lambda: sg.hvp(net, wrt=next(iter(d))))
+    return found
+
+
+def exponent(depths: list[int], seconds: list[float]) -> float:
+    """The slope of the line through the logarithms by least squares."""
+    return float(np.polyfit(np.log(depths), np.log(seconds), 1)[0])
+
+
+def notation(smoke: bool) -> None:
+    """Print the stages of networks in the notation: milliseconds at each depth, and the exponent."""
+    for name, text, deepest in (("residual blocks", RESIDUAL, 300), ("RNN steps", RNN, 500), ("LSTM steps", LSTM, 500)):
+        depths = [10, 30] if smoke else [10, 30, 100, deepest]
+        stages(text.format(depth=5))
+        found = [stages(text.format(depth=k)) for k in depths]
+        print(f"{name}: {', '.join(map(str, depths))}")
+        for stage in found[0]:
+            times = [f[stage] for f in found]
+            print(f"  {stage:20}{' '.join(f'{1e3 * t:9.1f}' for t in times)} ms, exponent {exponent(depths, times):.2f}")
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="small depths, one round")
     smoke = parser.parse_args().smoke
@@ -80,6 +160,7 @@ def main() -> None:
         print(f"L = {layers:5d}: {shown}{ratios}")
     (l0, t0), (l1, t1) = seconds[len(seconds) // 2], seconds[-1]
     print(f"exponent between L = {l0} and L = {l1}: {math.log(t1 / t0) / math.log(l1 / l0):.2f}")
+    notation(smoke)
 
 
 if __name__ == "__main__":

@@ -76,8 +76,9 @@ def jvp(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None) -> Der
     graph = as_graph(net)
     output = graph.output if of is None else graph.resolve(of)
     targets = wanted(graph, wrt)
-    node = forward(output, {v: symbol(f"{k}_dot", v.shape, graph) for k, v in targets.items()})
-    return Derivative(graph, name_of(graph, output, of), "·".join(targets), output, output, node, "jvp",
+    directions = {v: symbol(f"{k}_dot", v.shape, graph) for k, v in targets.items()}
+    node = forward(output, directions)
+    return Derivative(graph, name_of(graph, output, of), "·".join(targets), output, output, node, "jvp", along=tuple(directions.values()),
                       again=lambda other: jvp(other, list(targets), elsewhere(graph, output, of)))
 
 
@@ -87,8 +88,9 @@ def vjp(net: Graph | Node, wrt: str | Node | None = None, of: str | Node | None 
     output = graph.output if of is None else graph.resolve(of)
     (target,) = only_one(wanted(graph, wrt)).items()
     shown = name_of(graph, output, of)
-    node = reverse(output, [target[1]], symbol(f"{shown}_bar", output.shape, graph)).results[target[1]]
-    return Derivative(graph, target[0], shown, output, target[1], node, "vjp",
+    cotangent = symbol(f"{shown}_bar", output.shape, graph)
+    node = reverse(output, [target[1]], cotangent).results[target[1]]
+    return Derivative(graph, target[0], shown, output, target[1], node, "vjp", along=(cotangent,),
                       again=lambda other: vjp(other, target[0], elsewhere(graph, output, of)))
 
 
@@ -98,8 +100,9 @@ def hvp(net: Graph | Node, wrt: str | Node | None = None, of: str | Node | None 
     output = graph.output if of is None else graph.resolve(of)
     (target,) = only_one(wanted(graph, wrt)).items()
     gradient = reverse(output, [target[1]]).results[target[1]]
-    node = forward(gradient, {target[1]: symbol(f"{target[0]}_dot", target[1].shape, graph)}) if gradient is not None else None
-    return Derivative(graph, target[0], name_of(graph, output, of), output, target[1], node, "hvp",
+    direction = symbol(f"{target[0]}_dot", target[1].shape, graph)
+    node = forward(gradient, {target[1]: direction}) if gradient is not None else None
+    return Derivative(graph, target[0], name_of(graph, output, of), output, target[1], node, "hvp", along=(direction,),
                       again=lambda other: hvp(other, target[0], elsewhere(graph, output, of)))
 
 

@@ -49,6 +49,7 @@ class Derivative:
     base: tuple[Node, Node] | None = None                  # of a Hessian: the value, and the variable of the first derivative
     structure: str = ""                                    # the derivative is within it: "symmetric", "diagonal", "lower", "upper"
     again: Callable[[Graph], Derivative] | None = field(default=None, repr=False)   # the same derivative of the same graph at other lengths
+    along: tuple[Node, ...] = ()                           # x_dot or h_bar: what values may be given for, read or not
 
     # ------------------------------------------------------------------ views
     @property
@@ -143,7 +144,7 @@ class Derivative:
         if there is not self:
             return there.evaluate(everything, functions=functions, sizes=sizes)
         nodes = [self.output, self.variable if self.node is None else self.node]
-        leaves = {n.name: n for n in topological([*self.graph.variables().values(), *nodes]) if isinstance(n.data, Variable)}
+        leaves = {n.name: n for n in topological([*self.graph.variables().values(), *self.along, *nodes]) if isinstance(n.data, Variable)}
         check_names(everything, leaves)
         given = [n for name, n in leaves.items() if name in everything]
         numbers = bind_values(given, everything, {**self.graph.numbers, **(sizes or {})})[1]
@@ -301,7 +302,8 @@ def compile_derivative(what: Derivation | Derivative, backend: str = "numpy", fu
             programs[other] = compile_derivative(what.again(other), backend, functions)
         return programs[other]
 
-    return Compiled(program, derivatives, not isinstance(what, Derivation), frozenset(graph.variables()) - {*program.arguments}, at)
+    known = {*graph.variables(), *(n.name for d in derivatives.values() for n in d.along)}
+    return Compiled(program, derivatives, not isinstance(what, Derivation), frozenset(known) - {*program.arguments}, at)
 
 
 def carriers(derivatives: Iterable[Derivative]) -> list[Node]:

@@ -319,3 +319,14 @@ def test_a_variable_may_have_any_name() -> None:
 def test_equal_requests_give_equal_text() -> None:
     first, second = (sg.differentiate(sg.parse(TEXT)) for _ in range(2))
     assert str(first) == str(second) and sg.compile(first).source == sg.compile(second).source
+
+
+@pytest.mark.parametrize(("derivative", "direction"), [("hvp", "w_dot"), ("jvp", "v_dot"), ("vjp", "s_bar")])
+def test_a_product_that_is_zero_takes_its_direction(derivative: str, direction: str) -> None:
+    net = sg.parse("data x : vector(n)\nparam w, v : vector(n)\ns = w'*x\nu = sum(v) + s")
+    verbs = {"hvp": lambda: sg.hvp(net, wrt="w"), "jvp": lambda: sg.jvp(net, wrt="v", of="s"), "vjp": lambda: sg.vjp(net, wrt="v", of="s")}
+    product, values = verbs[derivative](), dict.fromkeys("xwv", np.ones(3))
+    given = {direction: np.ones(() if direction == "s_bar" else 3)}
+    assert not product.evaluate(values, **given).any() and not sg.compile(product)(**values, **given).any()
+    with pytest.raises(sg.errors.InputError, match="did you mean"):
+        product.evaluate(values, **{direction[:-1] + "x": np.ones(3)})

@@ -22,6 +22,8 @@ from symgrad.errors import UnsupportedError
 
 __all__ = ["compose", "pullback", "pushforward"]
 
+LONG_SUM = 6                                               # terms; shorter sums are derived whole
+
 
 def pullback(op: Op, operand: int) -> Derived | None:
     """The op that sends the cotangent of the output to that of an operand; None where the output does not depend on it.
@@ -44,7 +46,7 @@ def _pullback(op: Op, operand: int) -> Derived | None:
     if op.body is None:
         assert op.rule is not None
         return op.rule(operand)
-    return _for_all_offsets(op, operand, pullback) or _Derivation(op).pullback(operand)
+    return _of_its_terms(op, operand, pullback) or _for_all_offsets(op, operand, pullback) or _Derivation(op).pullback(operand)
 
 
 def _pushforward(op: Op, operand: int) -> Derived | None:
@@ -58,7 +60,21 @@ def _pushforward(op: Op, operand: int) -> Derived | None:
         return Derived(lifted.op, tuple("T" if s == "T" else n for s, n in zip(found.sources, lifted.sources, strict=True)))
     if op.body is None:
         return _adjoint(pullback(op, operand))
-    return _for_all_offsets(op, operand, pushforward) or _Derivation(op).pushforward(operand)
+    return _of_its_terms(op, operand, pushforward) or _for_all_offsets(op, operand, pushforward) or _Derivation(op).pushforward(operand)
+
+
+def _of_its_terms(op: Op, operand: int, derive: Callable[[Op, int], Derived | None]) -> Derived | None:
+    """The derivative of a long sum: that of the terms which read the operand, so that a sum of 500 steps is not walked for each of them."""
+    if op.body is None or op.body[0] != "+" or op.where:
+        return None
+    reads = [{x[1] for x in eq.walk(t) if x[0] in "rs"} for t in op.body[1]]
+    terms = tuple(t for t, k in zip(op.body[1], reads, strict=True) if operand in k)
+    if not terms or len(op.body[1]) <= max(LONG_SUM, len(terms)):
+        return None
+    used = sorted(set().union(*(k for k in reads if operand in k)))
+    body = eq.transform(terms[0] if len(terms) == 1 else ("+", terms), lambda x: (x[0], used.index(x[1]), *x[2:]) if x[0] in "rs" else x)
+    found = derive(make_op(op.name, [op.ranks[k] for k in used], op.out, body, reuse=False), used.index(operand))
+    return found and Derived(found.op, tuple(used[s] if isinstance(s, int) else s for s in found.sources))
 
 
 def _for_all_offsets(op: Op, operand: int, derive: Callable[[Op, int], Derived | None]) -> Derived | None:
@@ -141,6 +157,8 @@ class _Derivation:
         """d out / d operand[target], through the intermediates by a reverse sweep over the op's own lines, in their symbols."""
         entry = at(self.operands[operand], target)
         local = sp.diff(self.rhs, entry)
+        if isinstance(self.rhs, Sum) and not self.lines:   # its deltas wait for the cotangent, whose index they fix rather than one of its own
+            return local
         adjoints: list[tuple[tuple[Symbol, ...], Expr, Expr]] = []
         for n, (b, index, rhs) in reversed(list(enumerate(self.lines))):
             q = tuple(sp.Dummy(f"q{n}_{axis}", integer=True) for axis in range(len(index)))

@@ -101,6 +101,22 @@ def gather(terms: Iterable[Node]) -> list[Node]:
 
 
 def total(terms: list[Node]) -> Node:
-    """The sum of nodes of one shape."""
-    letters = [f"o{k}" for k in range(terms[0].rank)]
-    return terms[0] if len(terms) == 1 else add([(t, letters) for t in terms], letters)
+    """The sum of nodes of one shape; what stands at numbered places, as the cotangent of W[2] in that of W, is never an array of zeros."""
+    letters = tuple(f"o{k}" for k in range(terms[0].rank))
+    placed = [_placed(t) for t in terms]
+    if len(terms) == 1:
+        return terms[0]
+    if not any(placed):
+        return add([(t, letters) for t in terms], letters)
+    read = [t.operands[0] if p else t for t, p in zip(terms, placed, strict=True)]
+    parts = tuple(("*", tuple(("r", n, f[2]) if f[0] == "r" else f for f in p)) if p else ("r", n, letters) for n, p in enumerate(placed))
+    return apply(make_op("add", [r.rank for r in read], letters, ("+", parts)), *read, shape=terms[0].shape)
+
+
+def _placed(node: Node) -> tuple[eq.Expr, ...]:
+    """The factors of a node's equation where they are its operand and deltas of numbers, delta[2,k]*w[i]; else none."""
+    body = node.op.body
+    if body is None or body[0] != "*" or len(node.operands) != 1:
+        return ()
+    numbered = [any(eq.is_affine(i) and not eq.index_names(i) for i in f[1:]) if f[0] == "d" else f[0] == "r" for f in body[1]]
+    return tuple(body[1]) if node.op.has_delta and all(numbered) else ()

@@ -9,8 +9,9 @@ Of an n x n matrix: inverse 2n^3, determinant and its logarithm 2/3 n^3, adjugat
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import sympy as sp
 
 from symgrad.core import equation as eq
@@ -20,7 +21,7 @@ from symgrad.core.shape import Shape, size_expression
 from symgrad.plan.order import is_leaf
 from symgrad.plan.pairs import pairwise
 
-__all__ = ["ITEM", "dominates", "flops", "is_view", "node_bytes"]
+__all__ = ["ITEM", "dominates", "flops", "is_view", "node_bytes", "undominated"]
 
 _REARRANGED = ("merge", "split", "stack", "onehot")
 _MATRIX: dict[str, Callable[[sp.Expr, sp.Expr], sp.Expr]] = {
@@ -142,11 +143,29 @@ def _upright(e: eq.Expr) -> eq.Expr:
     return e[1] if e[0] == "^" and e[2] == ("n", -1) else e
 
 
-@functools.lru_cache(maxsize=4096)
 def dominates(larger: sp.Expr, smaller: sp.Expr) -> bool:
     """Whether `larger` >= `smaller` for all sizes that are 1 or more: shown by the coefficients of their difference in (size - 1)."""
     difference = larger - smaller
-    symbols = sorted(difference.free_symbols, key=str)
-    shifted = sp.expand(difference.xreplace({s: s + 1 for s in symbols}))
-    coefficients = [t.as_coeff_Mul()[0] for t in sp.Add.make_args(shifted)]
-    return bool(shifted.is_polynomial(*symbols)) and all(c >= 0 for c in coefficients)
+    return difference.is_polynomial(*difference.free_symbols) and all(c >= 0 for c in from_one(difference).values())
+
+
+@functools.cache
+def from_one(e: sp.Expr) -> dict[sp.Expr, sp.Expr]:
+    """monomial -> coefficient of an expression in (size - 1), which are 0 or more."""
+    return dict(sp.expand(e.xreplace({s: s + 1 for s in e.free_symbols})).as_coefficients_dict())
+
+
+def undominated(sums: Sequence[Mapping[sp.Expr, int]]) -> list[Mapping[sp.Expr, int]]:
+    """The sums, expression -> how often, that no other one is shown to reach for all sizes."""
+    keys = list(dict.fromkeys(k for s in sums for k in s))
+    terms = list(dict.fromkeys(m for k in keys for m in from_one(k)))
+    per_key = np.array([[float(from_one(k).get(m, 0)) for m in terms] for k in keys]).reshape(len(keys), len(terms))
+    rows = np.array([[s.get(k, 0) for k in keys] for s in sums]) @ per_key
+    plain = np.array([m.is_polynomial(*m.free_symbols) for m in terms], dtype=bool)
+    rows = np.concatenate([rows, -rows[:, ~plain]], axis=1)    # of what is no polynomial, as much
+    kept = np.ones(len(sums), dtype=bool)
+    for n, row in enumerate(rows):
+        covered = (rows >= row).all(1) & kept
+        covered[n] = False
+        kept[n] = not covered.any()
+    return [s for s, k in zip(sums, kept, strict=True) if k]

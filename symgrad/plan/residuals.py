@@ -11,7 +11,7 @@ import sympy as sp
 
 from symgrad.core.node import Node, Variable, growing
 from symgrad.core.shape import shape_text
-from symgrad.plan.cost import dominates, flops, is_view, node_bytes
+from symgrad.plan.cost import flops, is_view, node_bytes, undominated
 from symgrad.plan.order import is_leaf, name_nodes, operands_read, ordered, reads, settled
 from symgrad.plan.table import aligned
 
@@ -105,11 +105,7 @@ class Plan:
                 front.append(here)
             for name in s.frees:
                 live[sizes[name]] -= 1
-        totals = list(dict.fromkeys(sp.Add(*[k * n for k, n in f.items()]) for f in front))
-        best: list[sp.Expr] = []
-        for t in totals:
-            if not any(dominates(b, t) for b in best):
-                best = [b for b in best if not dominates(t, b)] + [t]
+        best = [sp.Add(*[k * n for k, n in f.items()]) for f in undominated(front)] if front else []
         return best[0] if len(best) == 1 else sp.Max(*best, evaluate=False) if best else sp.S.Zero
 
     def rows(self) -> list[tuple[str, ...]]:

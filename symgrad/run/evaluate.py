@@ -47,6 +47,8 @@ def evaluate_op(op: Op, arrays: Sequence[Array], shape: tuple[int, ...], functio
     if op.body is None:
         return _opaque(op, arrays, shape, functions)
     run = _Evaluation(op, arrays, shape, functions)
+    if op.has_delta and op.body[0] == "+":
+        return run.scattered(op.scoped[1])
     value = run.value(op.scoped)
     return np.array(np.broadcast_to(run.aligned(value, op.out), shape))
 
@@ -110,6 +112,25 @@ class _Evaluation:
         return Value(np.asarray(function(*[self.aligned(p, axes) for p in parts])), axes)
 
     # ------------------------------------------------------------------ expressions
+    def scattered(self, terms: Sequence[eq.Expr]) -> Array:
+        """A sum whose terms may stand at one place of an axis, delta[2,k]*w[i]: each is added there, not to a whole array."""
+        out = self.op.out
+        found = np.zeros([self.sizes[o] for o in out], dtype=np.result_type(*self.arrays) if self.arrays else float)
+        for t in terms:
+            at, rest = dict[eq.Index, int](), list[eq.Expr]()
+            factors = t[1] if t[0] == "*" else (t,)
+            for n, f in enumerate(factors):
+                name, place = (f[1], f[2]) if f[0] == "d" and eq.is_affine(f[2]) else (f[2], f[1]) if f[0] == "d" else (None, None)
+                numbered = name in out and eq.is_affine(place) and not eq.index_names(place)
+                if numbered and not any(name in eq.free(g) for m, g in enumerate(factors) if m != n):
+                    at[name] = eq.affine_parts(place)[0]
+                else:
+                    rest.append(f)
+            if all(0 <= k < self.sizes[name] for name, k in at.items()):
+                v = self.value(("*", tuple(rest)) if rest else eq.ONE)
+                found[tuple(at.get(o, slice(None)) for o in out)] += self.aligned(v, [o for o in out if o not in at])
+        return found
+
     def value(self, e: eq.Expr) -> Value:
         tag = e[0]
         if tag == "r":
@@ -145,12 +166,23 @@ class _Evaluation:
                 return Value(array, index)
             diagonal: Callable[..., Array] = np.einsum
             return Value(diagonal(array, [index.index(i) for i in index], sorted({index.index(i) for i in index})), tuple(dict.fromkeys(index)))
-        places = [self.index(i) for i in index]
-        axes = tuple(dict.fromkeys(a for p in places for a in p.axes))
-        spread = np.broadcast_arrays(*[self.aligned(p, axes) for p in places])
-        inside = np.logical_and.reduce([(p >= 0) & (p < n) for p, n in zip(spread, array.shape, strict=True)])
-        clipped = tuple(np.clip(p, 0, n - 1) for p, n in zip(spread, array.shape, strict=True))
-        return Value(np.where(inside, array[clipped], 0.0), axes)   # an array is zero outside its range
+        return self.window(array, index)
+
+    def window(self, array: Array, index: Sequence[eq.Index]) -> Value:
+        """An array read at shifted indices: a view with a step for each name. Outside its range an array is zero."""
+        margins, start, steps = list[tuple[int, int]](), list[slice](), dict[eq.Index, int]()
+        parts = [eq.affine_parts(i) for i in index]
+        for length, (constant, terms) in zip(array.shape, parts, strict=True):
+            reach = [c * (self.sizes[n] - 1) for n, c in terms.items()]
+            low, high = constant + sum(r for r in reach if r < 0), constant + sum(r for r in reach if r > 0)
+            margins.append((max(0, -low), max(0, high + 1 - length)))
+            start.append(slice(constant + margins[-1][0], None))
+        wide = np.pad(array, margins) if any(map(any, margins)) else array
+        for stride, (_, terms) in zip(wide.strides, parts, strict=True):
+            for n, c in terms.items():
+                steps[n] = steps.get(n, 0) + c * stride
+        shape = [self.sizes[n] for n in steps]
+        return Value(np.lib.stride_tricks.as_strided(wide[tuple(start)], shape, list(steps.values()), writeable=False), tuple(steps))
 
     def total(self, body: eq.Expr, bound: tuple[eq.Index, ...]) -> Value:
         """The sum over bound indices; a product is one einsum."""

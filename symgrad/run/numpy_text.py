@@ -14,6 +14,7 @@ from symgrad.run.numpy_functions import applied
 __all__ = ["lines_of"]
 
 LIMITS = (66, 44, 24)                                      # characters of an inner expression that gets a line of its own
+TERMS = 20                                                 # of a sum in one line: Python nests one deeper for each
 
 
 @functools.cache
@@ -151,7 +152,9 @@ class _Writer(Layout):
         parts = [self.value(t) for _, t in signed]
         axes = self.common(parts)
         code = ""
-        for (sign, _), p in zip(signed, parts, strict=True):
+        for n, ((sign, _), p) in enumerate(zip(signed, parts, strict=True)):
+            if n and n % TERMS == 0:
+                code = self.named(Text(code, axes, SUM)).code
             piece = self.over(p, axes, PRODUCT if sign < 0 or code else SUM)
             code = f"{code} {'-' if sign < 0 else '+'} {piece}" if code else f"-{self.over(p, axes, UNARY)}" if sign < 0 else piece
         return Text(code, axes, SUM)
