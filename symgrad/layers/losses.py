@@ -1,0 +1,119 @@
+"""A target and a prediction come in, targets first; their loss, the mean over everything, goes out. And penalties of parameters."""
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+from symgrad.core.node import Node
+from symgrad.core.shape import shape_text, size_expression
+from symgrad.errors import InputError, ShapeError
+from symgrad.ops import loss
+from symgrad.ops.arithmetic import map_function
+from symgrad.ops.broadcasting import over, plus, raised, times
+from symgrad.ops.onehot import onehot
+from symgrad.ops.operators import as_node
+from symgrad.ops.reduction import reduce
+
+__all__ = [
+    "bce", "bce_logits", "cross_entropy", "cross_entropy_logits", "hinge", "huber", "kl", "l1", "l2", "mae", "mse",
+]
+
+
+def _pair(word: str, y: object, prediction: object) -> tuple[Node, Node]:
+    """Target and prediction of one shape; labels, which have an axis less, become one-hot rows."""
+    target, found = as_node(y), as_node(prediction)
+    classes = word in loss.CLASSES
+    if classes and not found.rank:
+        raise ShapeError(f"{word} sums over classes, the last axis of the prediction; a scalar has none")
+    if classes and target.shape == found.shape[:-1]:
+        target = onehot(target, found.shape[-1])
+    if target.shape != found.shape:
+        raise ShapeError(f"{word} takes a target and a prediction of one shape{' (or labels, without the last axis)' if classes else ''}: "
+                         f"these are {shape_text(target.shape)} and {shape_text(found.shape)}")
+    return target, found
+
+
+def _loss(word: str, y: object, prediction: object) -> Node:
+    target, found = _pair(word, y, prediction)
+    return loss.LOSSES[word](target, found, 0, ())
+
+
+def mse(y: Node, prediction: Node) -> Node:
+    """mean((prediction - y)^2). Raises ShapeError for unequal shapes."""
+    return _loss("mse", y, prediction)
+
+
+def mae(y: Node, prediction: Node) -> Node:
+    """mean(abs(prediction - y)). Raises ShapeError for unequal shapes."""
+    return _loss("mae", y, prediction)
+
+
+def huber(y: Node, prediction: Node, *, delta: float = 1.0) -> Node:
+    """mean(m^2/2 + delta*(a - m)) with a = abs(prediction - y), m = min(a, delta): Huber (1964). Raises InputError for delta <= 0."""
+    if isinstance(delta, int | float | Fraction) and delta <= 0:
+        raise InputError(f"delta of huber is more than 0, not {delta}")
+    return loss.huber(*_pair("huber", y, prediction), as_node(delta), 0)
+
+
+def hinge(y: Node, prediction: Node) -> Node:
+    """mean(relu(1 - y .* prediction)), y is -1 or 1. Raises ShapeError for unequal shapes."""
+    return _loss("hinge", y, prediction)
+
+
+def bce(y: Node, p: Node) -> Node:
+    """-mean(y .* log(p) + (1 - y) .* log(1 - p)). Raises ShapeError for unequal shapes."""
+    return _loss("bce", y, p)
+
+
+def bce_logits(y: Node, z: Node) -> Node:
+    """mean(softplus(z) - y .* z): `bce` of sigmoid(z), never overflowing. Raises ShapeError for unequal shapes."""
+    return _loss("bce_logits", y, z)
+
+
+def _smoothed(word: str, y: object, prediction: object, smoothing: float) -> Node:
+    if isinstance(smoothing, bool) or not isinstance(smoothing, int | float | Fraction) or not 0 <= smoothing < 1:
+        raise InputError(f"smoothing of {word} is at least 0 and less than 1, not {smoothing!r}")
+    target, found = _pair(word, y, prediction)
+    if smoothing:
+        part = Fraction(repr(smoothing) if isinstance(smoothing, float) else smoothing)
+        target = plus(times(1 - part, target), over(part, as_node(size_expression(found.shape[-1]))))
+    return loss.LOSSES[word](target, found, 0, ())
+
+
+def cross_entropy(y: Node, p: Node, *, smoothing: float = 0.0) -> Node:
+    """-sum over classes of y .* log(p), mean over examples; y one-hot, a distribution, or labels from 1.
+
+    smoothing s: y becomes (1 - s) y + s/K, Szegedy et al. (2016). Raises ShapeError for unequal shapes, InputError for s outside [0, 1).
+    """
+    return _smoothed("cross_entropy", y, p, smoothing)
+
+
+def cross_entropy_logits(y: Node, z: Node, *, smoothing: float = 0.0) -> Node:
+    """`cross_entropy` of softmax(z), never overflowing. Raises likewise."""
+    return _smoothed("cross_entropy_logits", y, z, smoothing)
+
+
+def kl(p: Node, q: Node) -> Node:
+    """sum over classes of p .* (log(p) - log(q)), mean over examples. Raises ShapeError for unequal shapes."""
+    return _loss("kl", p, q)
+
+
+def l1(nodes: Node | Sequence[Node], weight: object) -> Node:
+    """weight * the sum of abs of all entries of some nodes. Raises InputError for none, ShapeError for a weight that is no scalar."""
+    return _penalty(lambda n: reduce("norm1", n) if n.rank else map_function("abs", n), nodes, weight)
+
+
+def l2(nodes: Node | Sequence[Node], weight: object) -> Node:
+    """weight * the sum of the squares of all entries of some nodes. Raises likewise."""
+    return _penalty(lambda n: reduce("square_sum", n) if n.rank else raised(n, 2), nodes, weight)
+
+
+def _penalty(term: Callable[[Node], Node], nodes: Node | Sequence[Node], weight: object) -> Node:
+    many = [nodes] if isinstance(nodes, Node) else [as_node(n) for n in nodes]
+    if not many:
+        raise InputError('a penalty needs at least one node, such as a parameter of the network: net["fc_W"]')
+    factor = as_node(weight)
+    if factor.rank:
+        raise ShapeError(f"the weight of a penalty is a scalar, not {shape_text(factor.shape)}")
+    return times(factor, functools.reduce(plus, map(term, many)))
