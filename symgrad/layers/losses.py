@@ -1,4 +1,4 @@
-"""A target and a prediction come in, targets first; their loss, the mean over everything, goes out. And penalties of parameters."""
+"""A target and a prediction come in, targets first, or parameters; their loss, the mean over everything, or their penalty goes out."""
 from __future__ import annotations
 
 import functools
