@@ -8,7 +8,7 @@ from symgrad.core.node import Node
 from symgrad.core.shape import Size, shape_text
 from symgrad.errors import ShapeError
 from symgrad.layers.parts import Activation, activated, leaves, ranked
-from symgrad.ops.arithmetic import add, filled, map_function, product, subtract
+from symgrad.ops.arithmetic import Term, add, filled, map_function, product, subtract
 from symgrad.ops.broadcasting import spread
 from symgrad.ops.constants import as_node
 from symgrad.ops.indexing import component
@@ -43,28 +43,34 @@ def _inputs(x: object, what: str) -> tuple[Node, Sequence[Node]]:
     return node, unstacked(node, 1) or [component(node, 1, t) for t in range(node.shape[1])]
 
 
-def _start(x: Node, width: Size, initial: object, what: str) -> Node:
-    """The state before the first step, (N, width): zeros where none is given, one for all examples where it has one axis."""
+def _start(x: Node, width: Size, initial: object, what: str) -> Node | None:
+    """The state before the first step, (N, width), given for each example or for all; None for zeros, which the first step leaves out."""
     shape = (x.shape[0], width)
     if initial is None:
-        return filled("zeros", shape)
+        return None if x.shape[1] != 1 else filled("zeros", shape)   # a single step reads all parameters too
     node = as_node(initial)
     if node.shape not in (shape, shape[1:]):
         raise ShapeError(f"the initial state of {what} is {shape_text(shape)} or {shape_text(shape[1:])}, not {shape_text(node.shape)}")
     return spread(node, shape)
 
 
-def _affine(x: Node, W: Node, h: Node, U: Node, b: Node) -> Node:
+def _affine(x: Node, W: Node, h: Node | None, U: Node, b: Node) -> Node:
     """x W + h U + b."""
-    return add([(product([(x, FEATURES), (W, ("d", "h"))], ROW), ROW), (product([(h, ("n", "k")), (U, ("k", "h"))], ROW), ROW), (b, ("h",))], ROW)
+    return add([(product([(x, FEATURES), (W, ("d", "h"))], ROW), ROW), *_from_state(h, U), (b, ("h",))], ROW)
+
+
+def _from_state(h: Node | None, U: Node) -> list[Term]:
+    """h U as a term; none where the state is zero."""
+    return [] if h is None else [(product([(h, ("n", "k")), (U, ("k", "h"))], ROW), ROW)]
 
 
 def _times(a: Node, b: Node) -> Node:
     return product([(a, ROW), (b, ROW)], ROW)
 
 
-def _plus(a: Node, b: Node) -> Node:
-    return add([(a, ROW), (b, ROW)], ROW)
+def _updated(kept: Node, state: Node | None, new: Node) -> Node:
+    """kept .* state + new."""
+    return new if state is None else add([(_times(kept, state), ROW), (new, ROW)], ROW)
 
 
 def _gates(x: Node, initial: Sequence[object], width: Size, name: str, gates: Sequence[str], biases: Sequence[str] = ()) -> dict[str, Node]:
@@ -111,7 +117,7 @@ def lstm(x: Node, width: Size, name: str, *, initial: tuple[Node, Node] | None =
     states, cells = [], []
     for step in steps:
         i, f, g, o = (map_function("tanh" if k == "g" else "sigmoid", _affine(step, p[f"W_{k}"], h, p[f"U_{k}"], p[f"b_{k}"])) for k in "ifgo")
-        c = _plus(_times(f, c), _times(i, g))
+        c = _updated(f, c, _times(i, g))
         h = _times(o, map_function("tanh", c))
         states.append(h)
         cells.append(c)
@@ -132,8 +138,8 @@ def gru(x: Node, width: Size, name: str, *, initial: Node | None = None) -> Recu
     one, states = as_node(1), []
     for step in steps:
         r, z = (map_function("sigmoid", _affine(step, p[f"W_{k}"], h, p[f"U_{k}"], p[f"b_{k}"])) for k in "rz")
-        own = add([(product([(h, ("n", "k")), (p["U_n"], ("k", "h"))], ROW), ROW), (p["c_n"], ("h",))], ROW)
-        fresh = add([(product([(step, FEATURES), (p["W_n"], ("d", "h"))], ROW), ROW), (p["b_n"], ("h",)), (_times(r, own), ROW)], ROW)
-        h = _plus(_times(subtract((one, ()), (z, ROW), ROW), map_function("tanh", fresh)), _times(z, h))
+        own: Term = (p["c_n"], ("h",)) if h is None else (add([*_from_state(h, p["U_n"]), (p["c_n"], ("h",))], ROW), ROW)
+        fresh = add([(product([(step, FEATURES), (p["W_n"], ("d", "h"))], ROW), ROW), (p["b_n"], ("h",)), (product([(r, ROW), own], ROW), ROW)], ROW)
+        h = _updated(z, h, _times(subtract((one, ()), (z, ROW), ROW), map_function("tanh", fresh)))
         states.append(h)
     return Recurrence(stacked(states, 1), tuple(states))
