@@ -9,7 +9,7 @@ import numpy as np
 
 from symgrad.core.functions import FUNCTION_NAMES
 from symgrad.core.node import Node, leaf, topological
-from symgrad.core.shape import Shape, Size, shape_text
+from symgrad.core.shape import Size, shape_text
 from symgrad.errors import InputError, ShapeError, nearest
 from symgrad.ops.arithmetic import map_function
 from symgrad.ops.operators import as_node
@@ -20,7 +20,8 @@ Activation: TypeAlias = str | Callable[[Node], object] | None
 """A word of the notation ("relu"), a function of nodes (sg.tanh), or None for none."""
 Whole: TypeAlias = int | np.integer
 
-_MADE: weakref.WeakValueDictionary[tuple[str, Shape], Node] = weakref.WeakValueDictionary()   # a leaf that is new cannot stand below the input
+_ACCEPTED: weakref.WeakKeyDictionary[Node, weakref.WeakSet[Node]] = weakref.WeakKeyDictionary()
+"""leaf -> inputs known not to depend on it: a leaf that is new has none below it, and what an input depends on never changes."""
 
 
 def leaves(inputs: Sequence[Node], name: str, shapes: Mapping[str, Sequence[Size]], kind: str = "param", facts: str = "") -> list[Node]:
@@ -30,15 +31,15 @@ def leaves(inputs: Sequence[Node], name: str, shapes: Mapping[str, Sequence[Size
     """
     if not isinstance(name, str) or not name.isidentifier():
         raise InputError(f"a layer is named by letters, digits and _, and begins with no digit: {name!r} is no such name")
-    wanted = {f"{name}_{part}": tuple(shape) for part, shape in shapes.items()}
-    if any(key in _MADE for key in wanted.items()):
+    made = [leaf(f"{name}_{part}", shape, kind, [facts] if facts else ()) for part, shape in shapes.items()]
+    if any(m in _ACCEPTED and not all(x in _ACCEPTED[m] for x in inputs) for m in made):
         below = {n.name for n in topological(inputs)}
-        taken = next((n for n in wanted if n in below), None)
+        taken = next((m.name for m in made if m.name in below), None)
         if taken is not None:
             raise InputError(f"two layers are named {name!r}: the input of this one already depends on {taken}; give it a name of its own")
-    made = {n: leaf(n, shape, kind, [facts] if facts else ()) for n, shape in wanted.items()}
-    _MADE.update({(n, wanted[n]): node for n, node in made.items()})
-    return list(made.values())
+    for m in made:
+        _ACCEPTED.setdefault(m, weakref.WeakSet()).update(inputs)
+    return made
 
 
 def activated(node: Node, activation: Activation) -> Node:
