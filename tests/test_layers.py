@@ -52,3 +52,14 @@ def test_second_order_agrees_with_differences(row: Row) -> None:
         want = numeric_derivative(lambda t, d=gradient, n=name, v=direction: d.evaluate({**values, n: values[n] + t * v}), np.zeros(()))
         got = sg.hvp(loss, name).evaluate(values, **{f"{name}_dot": direction})
         np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6 * max(1.0, float(np.max(np.abs(want)))), err_msg=name)
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if r.label != "of heads, 0-1 array"], ids=str)   # its mask holds numbers for all examples
+def test_sizes_may_be_names(row: Row) -> None:
+    rng = np.random.default_rng(5)
+    numbers = sizes_of(rng)
+    values = drawn(row.build(numbers), rng)
+    named = row.build(SimpleNamespace(**{**vars(numbers), "N": "N", "K": "K"}))
+    at = {"N": numbers.N, "K": numbers.K}
+    assert tuple(at.get(str(s), s) for s in named.shape) == row.build(numbers).shape
+    np.testing.assert_allclose(sg.evaluate(named, values), sg.evaluate(row.build(numbers), values), rtol=1e-12, atol=1e-14)
