@@ -190,6 +190,14 @@ def _rows_of_the_table() -> Iterator[Row]:
     yield Row("conv2d", "", lambda s: L.conv2d(plane(s), s.K, (2, 3), "a", stride=2, padding=2), _convolution(2, stride=2, padding=2))
     yield Row("conv2d", "depthwise", lambda s: L.conv2d(plane(s), s.G, 2, "a", groups=s.G, dilation=2, activation="tanh"),
               lambda t, v, s: t.tanh(F(t).conv2d(v.x, v.a_W, v.a_b, dilation=2, groups=s.G)))
+    yield Row("conv_transpose1d", "groups", lambda s: L.conv_transpose1d(line(s), 2 * s.Q, 3, "a", stride=2, padding=1, output_padding=1, groups=s.Q),
+              lambda t, v, s: F(t).conv_transpose1d(v.x, v.a_W, v.a_b, 2, 1, 1, s.Q))
+    yield Row("conv_transpose2d", "", lambda s: L.conv_transpose2d(plane(s), s.K, (2, 3), "a", stride=2, dilation=2, activation="tanh"),
+              lambda t, v, s: t.tanh(F(t).conv_transpose2d(v.x, v.a_W, v.a_b, 2, dilation=2)))
+    yield Row("conv_transpose2d", "no bias", lambda s: L.conv_transpose2d(plane(s), s.K, 2, "a", padding=1, bias=False),
+              lambda t, v, s: F(t).conv_transpose2d(v.x, v.a_W, padding=1))
+    yield Row("max_pool", "padded", lambda s: L.max_pool(plane(s), 3, 2, padding=1), lambda t, v, s: F(t).max_pool2d(v.x, 3, 2, 1))
+    yield Row("avg_pool", "padded", lambda s: L.avg_pool(plane(s), 3, 2, padding=1), lambda t, v, s: F(t).avg_pool2d(v.x, 3, 2, 1))
     yield Row("max_pool", "of lines", lambda s: L.max_pool(line(s), 3, 2), lambda t, v, s: F(t).max_pool1d(v.x, 3, 2))
     yield Row("max_pool", "of planes", lambda s: L.max_pool(plane(s), 2), lambda t, v, s: F(t).max_pool2d(v.x, 2))
     yield Row("avg_pool", "of lines", lambda s: L.avg_pool(line(s), 2), lambda t, v, s: F(t).avg_pool1d(v.x, 2))
@@ -256,6 +264,11 @@ def _stacked_oracle(t: Any, v: Any, s: Sizes) -> Any:
     return _recurrent("GRU", "rzn")(t, inner, s)[0][:, -1]
 
 
+def _contrastive(t: Any, v: Any, s: Sizes) -> Any:
+    d = t.nn.functional.pairwise_distance(v.x, v.z, eps=0.0)
+    return (v.y * d**2 / 2 + (1 - v.y) * t.relu(2.0 - d) ** 2 / 2).mean()
+
+
 def _losses(F: Callable[[Any], Any]) -> Iterator[Row]:
     def pair(s: Sizes, y: str = "x", z: str = "z") -> tuple[Node, Node]:
         return sg.data(y, s.N, s.K), sg.data(z, s.N, s.K)
@@ -273,6 +286,8 @@ def _losses(F: Callable[[Any], Any]) -> Iterator[Row]:
     yield Row("cross_entropy_logits", "labels, smoothed", lambda s: L.cross_entropy_logits(sg.data("c", s.N), sg.data("z", s.N, 4), smoothing=0.1),
               _class_loss(0.1))
     yield Row("kl", "", lambda s: L.kl(*pair(s, "p", "q")), lambda t, v, s: (v.p * (t.log(v.p) - t.log(v.q))).sum(-1).mean())
+    yield Row("contrastive", "", lambda s: L.contrastive(sg.data("y", s.N), *pair(s), margin=2.0), _contrastive)
+    yield Row("infonce", "", lambda s: L.infonce(*pair(s), temperature=0.7), lambda t, v, s: F(t).cross_entropy(v.x @ v.z.T / 0.7, t.arange(s.N)))
     yield Row("l1", "", lambda s: L.l1([flat(s), sg.data("k", s.K), sg.data("z")], 0.3),
               lambda t, v, s: 0.3 * (v.x.abs().sum() + v.k.abs().sum() + v.z.abs()))
     yield Row("l2", "", lambda s: L.l2([flat(s), sg.data("k", s.K)], sg.data("z")), lambda t, v, s: v.z * ((v.x**2).sum() + (v.k**2).sum()))

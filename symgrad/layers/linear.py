@@ -8,7 +8,7 @@ from symgrad.core.shape import Size, shape_text
 from symgrad.errors import ShapeError
 from symgrad.layers.parts import Activation, activated, leaves
 from symgrad.ops.broadcasting import plus
-from symgrad.ops.onehot import onehot
+from symgrad.ops.onehot import embedding as embedded
 from symgrad.ops.operators import as_node, matmul
 
 __all__ = ["dense", "embedding", "residual"]
@@ -35,7 +35,7 @@ def embedding(labels: Node, classes: Size, width: Size, name: str) -> Node:
     """
     labels = as_node(labels)
     (E,) = leaves([labels], name, {"E": (classes, width)})
-    return matmul(onehot(labels, E.shape[0]), E)
+    return embedded(labels, E)
 
 
 def residual(x: Node, branch: Callable[[Node], Node]) -> Node:

@@ -3,20 +3,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 
 from symgrad.core.node import Node
-from symgrad.core.shape import shape_text, size_expression
+from symgrad.core.shape import shape_text
 from symgrad.errors import InputError, ShapeError
 from symgrad.ops import loss
 from symgrad.ops.arithmetic import map_function
-from symgrad.ops.broadcasting import over, plus, raised, times
+from symgrad.ops.broadcasting import plus, raised, times
 from symgrad.ops.onehot import onehot
 from symgrad.ops.operators import as_node
 from symgrad.ops.reduction import reduce
 
 __all__ = [
-    "bce", "bce_logits", "cross_entropy", "cross_entropy_logits", "hinge", "huber", "kl", "l1", "l2", "mae", "mse",
+    "bce", "bce_logits", "contrastive", "cross_entropy", "cross_entropy_logits", "hinge", "huber", "infonce", "kl", "l1", "l2", "mae", "mse",
 ]
 
 
@@ -51,8 +50,6 @@ def mae(y: Node, prediction: Node) -> Node:
 
 def huber(y: Node, prediction: Node, *, delta: float = 1.0) -> Node:
     """mean(m^2/2 + delta*(a - m)) with a = abs(prediction - y), m = min(a, delta): Huber (1964). Raises InputError for delta <= 0."""
-    if isinstance(delta, int | float | Fraction) and delta <= 0:
-        raise InputError(f"delta of huber is more than 0, not {delta}")
     return loss.huber(*_pair("huber", y, prediction), as_node(delta), 0)
 
 
@@ -71,14 +68,9 @@ def bce_logits(y: Node, z: Node) -> Node:
     return _loss("bce_logits", y, z)
 
 
-def _smoothed(word: str, y: object, prediction: object, smoothing: float) -> Node:
-    if isinstance(smoothing, bool) or not isinstance(smoothing, int | float | Fraction) or not 0 <= smoothing < 1:
-        raise InputError(f"smoothing of {word} is at least 0 and less than 1, not {smoothing!r}")
+def _smoothed(word: str, y: object, prediction: object, smoothing: object) -> Node:
     target, found = _pair(word, y, prediction)
-    if smoothing:
-        part = Fraction(repr(smoothing) if isinstance(smoothing, float) else smoothing)
-        target = plus(times(1 - part, target), over(part, as_node(size_expression(found.shape[-1]))))
-    return loss.LOSSES[word](target, found, 0, ())
+    return loss.LOSSES[word](loss.smoothed(target, as_node(smoothing)), found, 0, ())
 
 
 def cross_entropy(y: Node, p: Node, *, smoothing: float = 0.0) -> Node:
@@ -97,6 +89,29 @@ def cross_entropy_logits(y: Node, z: Node, *, smoothing: float = 0.0) -> Node:
 def kl(p: Node, q: Node) -> Node:
     """sum over classes of p .* (log(p) - log(q)), mean over examples. Raises ShapeError for unequal shapes."""
     return _loss("kl", p, q)
+
+
+def contrastive(y: Node, a: Node, b: Node, *, margin: float = 1.0) -> Node:
+    """mean(y .* d^2/2 + (1 - y) .* relu(margin - d)^2/2), d the distance of a and b (..., D), y (...) 1 for alike: Hadsell et al. (2006).
+
+    Raises ShapeError for shapes that do not fit, InputError for a margin that is not positive.
+    """
+    label, left, right = as_node(y), as_node(a), as_node(b)
+    if not left.rank or left.shape != right.shape or label.shape != left.shape[:-1]:
+        raise ShapeError(f"contrastive takes y (...), a and b (..., D); these are {shape_text(label.shape)}, {shape_text(left.shape)} and "
+                         f"{shape_text(right.shape)}")
+    return loss.contrastive(label, left, right, as_node(margin))
+
+
+def infonce(a: Node, b: Node, *, temperature: float = 1.0) -> Node:
+    """Cross-entropy of the scores a b'/temperature against their diagonal, a and b (N, D): van den Oord et al. (2018), equation 4.
+
+    Raises ShapeError for shapes that do not fit, InputError for a temperature that is not positive.
+    """
+    left, right = as_node(a), as_node(b)
+    if left.rank != 2 or left.shape != right.shape:
+        raise ShapeError(f"infonce takes two arrays (N, D); these are {shape_text(left.shape)} and {shape_text(right.shape)}")
+    return loss.infonce(left, right, as_node(temperature))
 
 
 def l1(nodes: Node | Sequence[Node], weight: object) -> Node:

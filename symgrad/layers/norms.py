@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from symgrad.core.node import Node
-from symgrad.core.shape import Shape, Size, shape_text
-from symgrad.errors import InputError, ShapeError
-from symgrad.layers.parts import along, divided, leaves, one_of, ranked, whole_number
-from symgrad.ops.arithmetic import add, divide, map_function, product, scaled, subtract
-from symgrad.ops.broadcasting import plus, times
-from symgrad.ops.normalization import groupnorm
+from symgrad.core.shape import Size
+from symgrad.errors import InputError
+from symgrad.layers.parts import divided, leaves, one_of, ranked, whole_number
+from symgrad.ops.arithmetic import scaled
+from symgrad.ops.broadcasting import times
+from symgrad.ops.normalization import normalised
 from symgrad.ops.operators import as_node
-from symgrad.ops.reduction import reduce
 from symgrad.ops.shaping import axes_of
 
 __all__ = ["batch_norm", "dropout", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
@@ -24,38 +23,22 @@ def _parameters(x: Node, name: str, shape: Sequence[Size]) -> list[Node]:
     return leaves([x], name, {"gamma": shape, "beta": shape})
 
 
-def _affine(node: Node, axes: Sequence[int], gamma: Node, beta: Node | None = None) -> Node:
-    """gamma .* node + beta along some axes."""
-    letters, own = along(node, axes)
-    made = product([(gamma, own), (node, letters)], letters)
-    return made if beta is None else add([(made, letters), (beta, own)], letters)
-
-
-def _more_than_one(shape: Shape, axes: Sequence[int], what: str, remedy: str) -> None:
-    """Raises ShapeError where a mean would be over one known entry: what is standardised would be zero."""
-    if all(shape[a] == 1 for a in axes):
-        raise ShapeError(f"{what} of {shape_text(shape)} would standardise one value at a time, which gives zeros: {remedy}")
-
-
 def batch_norm(x: Node, name: str, *, mode: str = "train", eps: float = 1e-5) -> Node:
     """gamma .* (x - mean)/sqrt(var + eps) + beta for each channel of (N, K) or (N, K, places): Ioffe and Szegedy (2015).
 
     Parameters name_gamma, name_beta (K,). mode="train": mean and var over examples and places, var divided by the count. mode="eval":
-    the data name_mean, name_var (K,), kept from training (`sg.statistics`, `sg.running`). Raises ShapeError for a batch of one value per channel
-    in training, InputError for another mode.
+    the data name_mean, name_var (K,), kept from training (`sg.statistics`, `sg.running`). Raises InputError for a batch of one value per
+    channel in training and for another mode.
     """
     x = ranked(x, range(2, 9), f"batch_norm {name!r} takes {CHANNELS}")
     over = [a for a in range(x.rank) if a != 1]
-    if one_of(mode, "the mode of batch_norm", ("train", "eval")) == "train":
-        _more_than_one(x.shape, over, f"batch_norm {name!r}", 'give more examples, or use mode="eval" with statistics kept from training')
-        gamma, beta = _parameters(x, name, x.shape[1:2])
-        return _affine(reduce("standardise", x, over, as_node(eps)), [1], gamma, beta)
+    training = one_of(mode, "the mode of batch_norm", ("train", "eval")) == "train"
     gamma, beta = _parameters(x, name, x.shape[1:2])
+    if training:
+        return normalised(x, over, 1, gamma, beta, eps)
     (mean,) = leaves([x], name, {"mean": x.shape[1:2]}, "data")
     (var,) = leaves([x], name, {"var": x.shape[1:2]}, "data", "positive")
-    letters, own = along(x, [1])
-    deviation = map_function("sqrt", plus(var, as_node(eps)))
-    return _affine(divide((subtract((x, letters), (mean, own), letters), letters), (deviation, own), letters), [1], gamma, beta)
+    return normalised(x, over, 1, gamma, beta, eps, mean=mean, var=var)
 
 
 def layer_norm(x: Node, name: str, *, axes: int | Sequence[int] = (-1,), eps: float = 1e-5) -> Node:
@@ -65,15 +48,14 @@ def layer_norm(x: Node, name: str, *, axes: int | Sequence[int] = (-1,), eps: fl
     """
     x, over = _chosen(x, axes, f"layer_norm {name!r}")
     gamma, beta = _parameters(x, name, [x.shape[a] for a in over])
-    return _affine(reduce("standardise", x, over, as_node(eps)), over, gamma, beta)
+    return normalised(x, over, over, gamma, beta, eps)
 
 
 def rms_norm(x: Node, name: str, *, axes: int | Sequence[int] = (-1,), eps: float = 1e-5) -> Node:
     """gamma .* x / sqrt(mean(x^2) + eps), the mean over `axes`: Zhang and Sennrich (2019). Parameter name_gamma of the shape of those axes."""
     x, over = _chosen(x, axes, f"rms_norm {name!r}")
     (gamma,) = leaves([x], name, {"gamma": [x.shape[a] for a in over]})
-    letters, kept = along(x, [a for a in range(x.rank) if a not in over])
-    return _affine(divide((x, letters), (reduce("root_mean_square", x, over, as_node(eps)), kept), letters), over, gamma)
+    return normalised(x, over, over, gamma, None, eps, centred=False)
 
 
 def _chosen(x: object, axes: int | Sequence[int], what: str) -> tuple[Node, list[int]]:
@@ -87,13 +69,11 @@ def _chosen(x: object, axes: int | Sequence[int], what: str) -> tuple[Node, list
 def instance_norm(x: Node, name: str, *, eps: float = 1e-5) -> Node:
     """Mean and var over the places of each example and channel of (N, K, places): Ulyanov et al. (2016). Parameters as `batch_norm`.
 
-    Raises ShapeError where there is one place only.
+    Raises InputError where there is one place only.
     """
     x = ranked(x, range(3, 9), f"instance_norm {name!r} takes (N, channels, places)")
-    over = range(2, x.rank)
-    _more_than_one(x.shape, over, f"instance_norm {name!r}", "give more places, or use layer_norm")
     gamma, beta = _parameters(x, name, x.shape[1:2])
-    return _affine(reduce("standardise", x, over, as_node(eps)), [1], gamma, beta)
+    return normalised(x, range(2, x.rank), 1, gamma, beta, eps)
 
 
 def group_norm(x: Node, groups: int, name: str, *, eps: float = 1e-5) -> Node:
@@ -106,7 +86,7 @@ def group_norm(x: Node, groups: int, name: str, *, eps: float = 1e-5) -> Node:
     groups = whole_number(groups, f"the groups of {what}")
     divided(x.shape[1], groups, f"the input of {what}")
     gamma, beta = _parameters(x, name, x.shape[1:2])
-    return groupnorm(x, 1, groups, gamma, beta, as_node(eps))
+    return normalised(x, range(2, x.rank), 1, gamma, beta, eps, groups=groups)
 
 
 def dropout(x: Node, p: float | Fraction, name: str, *, mode: str = "train", scaling: str = "inverted") -> Node:

@@ -54,8 +54,10 @@ def _broadcast(mask: Node, examples: Shape, positions: Shape) -> Node:
     return spread(mask, whole)
 
 
-def causal_mask(steps: int) -> Node:
-    """(steps, steps): 0 where a position sees itself or an earlier one, -1e9 where it would see a later one."""
+def causal_mask(steps: Size) -> Node:
+    """(steps, steps): 0 where a position sees itself or an earlier one, -1e9 where it would see a later one; steps may be a name."""
+    if isinstance(steps, str):
+        return times(minus(1, scaled_dot_product.earlier(steps, steps)), HIDDEN)
     t = whole_number(steps, "the number of steps of a causal mask")
     return constant(np.triu(np.full((t, t), HIDDEN), 1), f"causal_{t}")
 
