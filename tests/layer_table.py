@@ -214,6 +214,7 @@ def _rows_of_the_table() -> Iterator[Row]:
               lambda t, v, s: F(t).layer_norm(v.x, (s.T, s.M), v.a_gamma, v.a_beta, 1e-3))
     yield Row("instance_norm", "", lambda s: L.instance_norm(plane(s), "a"), lambda t, v, s: F(t).instance_norm(v.x, None, None, v.a_gamma, v.a_beta))
     yield Row("group_norm", "", lambda s: L.group_norm(line(s), s.Q, "a"), lambda t, v, s: F(t).group_norm(v.x, s.Q, v.a_gamma, v.a_beta))
+    yield Row("group_norm", "one group", lambda s: L.group_norm(plane(s), 1, "a"), lambda t, v, s: F(t).group_norm(v.x, 1, v.a_gamma, v.a_beta))
     yield Row("rms_norm", "", lambda s: L.rms_norm(sequence(s), "a"), lambda t, v, s: F(t).rms_norm(v.x, (s.M,), v.a_gamma, 1e-5))
     yield Row("dropout", "train", lambda s: L.dropout(flat(s), 0.3, "a"), lambda t, v, s: v.x * v.a_mask / 0.7)
     yield Row("dropout", "train, test scaling", lambda s: L.dropout(flat(s), 0.3, "a", scaling="test"), lambda t, v, s: v.x * v.a_mask)

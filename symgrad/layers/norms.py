@@ -86,7 +86,7 @@ def group_norm(x: Node, groups: int, name: str, *, eps: float = 1e-5) -> Node:
     groups = whole_number(groups, f"the groups of {what}")
     divided(x.shape[1], groups, f"the input of {what}")
     gamma, beta = _parameters(x, name, x.shape[1:2])
-    return normalised(x, range(2, x.rank), 1, gamma, beta, eps, groups=groups)
+    return normalised(x, range(2 if groups > 1 else 1, x.rank), 1, gamma, beta, eps, groups=groups)
 
 
 def dropout(x: Node, p: float | Fraction, name: str, *, mode: str = "train", scaling: str = "inverted") -> Node:
