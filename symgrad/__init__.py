@@ -5,7 +5,7 @@ import importlib
 
 _PLACES = {
     "symgrad.network": ("define", "parse"),
-    "symgrad.verbs": ("as_record", "compile", "data", "evaluate", "graph", "param", "run_at", "schedule", "wanted_names"),
+    "symgrad.verbs": ("as_record", "compile", "data", "evaluate", "graph", "param", "run_at", "running", "schedule", "statistics", "wanted_names"),
     "symgrad.results": ("Derivation", "Derivative"),
     "symgrad.derivations": ("differentiate", "hessian", "hvp", "jacobian", "jvp", "vjp"),
     "symgrad.run.gate": ("ungated",),
@@ -28,7 +28,9 @@ _FUNCTIONS = (
 )
 _PLACE_OF = {name: module for module, names in _PLACES.items() for name in names}
 
-__all__ = sorted([*_PLACE_OF, *_FUNCTIONS])
+_MODULES = ("layers",)
+
+__all__ = sorted([*_PLACE_OF, *_FUNCTIONS, *_MODULES])
 __version__ = "0.1.0"
 
 
@@ -36,6 +38,8 @@ def __getattr__(name: str) -> object:
     """Public names are imported when they are first used, so that `symgrad --help` is quick."""
     if name in _PLACE_OF:
         value: object = getattr(importlib.import_module(_PLACE_OF[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"symgrad.{name}")
     elif name in _FUNCTIONS:
         value = importlib.import_module("symgrad.ops.operators").FUNCTIONS_OF_NODES[name]
     else:

@@ -3,6 +3,7 @@ from typing import Protocol, overload
 
 from numpy.typing import ArrayLike
 
+from symgrad import layers as layers
 from symgrad.core.graph import Graph as Graph
 from symgrad.core.node import Node as Node
 from symgrad.derivations import (
@@ -169,7 +170,13 @@ from symgrad.verbs import (
     run_at as run_at,
 )
 from symgrad.verbs import (
+    running as running,
+)
+from symgrad.verbs import (
     schedule as schedule,
+)
+from symgrad.verbs import (
+    statistics as statistics,
 )
 from symgrad.verbs import (
     wanted_names as wanted_names,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from symgrad.core.graph import Graph, as_graph, check_unique
-from symgrad.core.node import Node, Variable, topological, variable
-from symgrad.core.shape import Size
+from symgrad.core.node import Node, Variable, leaf, topological
+from symgrad.core.shape import Size, shape_text
 from symgrad.derivations import differentiate, elsewhere
 from symgrad.derive.targets import Wrt, wanted
 from symgrad.errors import InputError
@@ -20,26 +21,20 @@ from symgrad.results import Compiled, Derivation, Derivative, compile_derivative
 from symgrad.run.executor import execute
 from symgrad.run.functions import Given, function_values
 
-__all__ = ["as_record", "compile", "data", "evaluate", "graph", "param", "run_at", "schedule", "wanted_names"]
+__all__ = [
+    "as_record", "compile", "data", "evaluate", "graph", "param", "run_at", "running", "schedule", "statistics",
+    "wanted_names",
+]
 
 
 def data(name: str, *shape: Size, facts: str | Sequence[str] = (), latex: str | None = None) -> Node:
     """A data array of the given shape: sizes are names or whole numbers, none for a scalar. Raises InputError."""
-    return _leaf(name, shape, "data", facts, latex)
+    return leaf(name, shape, "data", facts, latex)
 
 
 def param(name: str, *shape: Size, facts: str | Sequence[str] = (), latex: str | None = None) -> Node:
     """A parameter array of the given shape: what `differentiate` goes by where nothing is said."""
-    return _leaf(name, shape, "param", facts, latex)
-
-
-def _leaf(name: str, shape: tuple[Size, ...], kind: str, facts: str | Sequence[str], latex: str | None) -> Node:
-    if not name.isidentifier():
-        raise InputError(f"{name!r} is no name: letters, digits and _")
-    for s in shape:
-        if isinstance(s, bool) or (isinstance(s, int) and s < 1) or (isinstance(s, str) and not s.isidentifier()):
-            raise InputError(f"{s!r} is no size of {name}: a size is a name or a whole number from 1")
-    return variable(name, shape, kind, [facts] if isinstance(facts, str) else facts, latex)
+    return leaf(name, shape, "param", facts, latex)
 
 
 def graph(**names: Node) -> Graph:
@@ -83,6 +78,42 @@ def run_at(
     """(value, derivatives by name) at given arrays."""
     d = differentiate(net, wrt, of, layout).at(values)
     return evaluate(d.graph, values, d.output), d.evaluate(values)
+
+
+def statistics(net: Graph | Node, inputs: Mapping[str, str | Node], values: Mapping[str, ArrayLike], *, unbiased: bool = False) -> dict[str, Array]:
+    """{"bn1_mean": array, "bn1_var": array}: mean and variance, for each channel on axis 1, of what batch norms standardise.
+
+    inputs: {"bn1": "h1"}, the node that enters each layer by the layer's name. values: arrays by variable name; the whole training set gives
+    the statistics to store after training (Ioffe and Szegedy 2015, algorithm 2). The variance divides by the count, as in training, or by
+    count - 1 if `unbiased`. Raises InputError for a node without channels and for one entry per channel if `unbiased`.
+    """
+    g = as_graph(net)
+    nodes = {name: g.resolve(what) for name, what in inputs.items()}
+    for name, node in nodes.items():
+        if node.rank < 2:
+            raise InputError(f"what enters the batch norm {name!r} has channels on axis 1, (N, K) or (N, K, places), not the shape {shape_text(node.shape)}")
+    trace = execute(list(nodes.values()), values, sizes=g.sizes)
+    found: dict[str, Array] = {}
+    for name, node in nodes.items():
+        array = trace[node]
+        over = tuple(a for a in range(array.ndim) if a != 1)
+        if unbiased and array.size == array.shape[1]:
+            raise InputError(f"an unbiased variance of {name!r} needs more than one entry per channel: give more examples, or leave unbiased out")
+        found |= {f"{name}_mean": array.mean(axis=over), f"{name}_var": array.var(axis=over, ddof=int(unbiased))}
+    return found
+
+
+def running(old: Mapping[str, ArrayLike], new: Mapping[str, ArrayLike], momentum: float = 0.1) -> dict[str, Array]:
+    """(1 - momentum)*old + momentum*new for every name: running statistics, kept while training.
+
+    PyTorch's momentum; its running variance divides by count - 1 (`statistics(..., unbiased=True)`), while the batch itself is standardised
+    by the count. Raises InputError where the names differ or the momentum is outside [0, 1].
+    """
+    if not 0 <= momentum <= 1:
+        raise InputError(f"the momentum is from 0 to 1, not {momentum}")
+    if old.keys() != new.keys():
+        raise InputError(f"old and new statistics have different names: {', '.join(sorted(old.keys() ^ new.keys()))}")
+    return {name: (1 - momentum) * np.asarray(old[name]) + momentum * np.asarray(new[name]) for name in old}
 
 
 def wanted_names(g: Graph) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 
 import pytest
 
@@ -203,7 +204,7 @@ def verbs_like_stages(verbs: Iterable[str]) -> set[str]:
 
 def test_no_public_verb_is_named_like_a_stage() -> None:
     assert verbs_like_stages(["parse", "derive", "schedule"]) == {"derive"}
-    assert not verbs_like_stages(symgrad.__all__)
+    assert {v for v in verbs_like_stages(symgrad.__all__) if not isinstance(getattr(symgrad, v), ModuleType)} == set()   # sg.layers is the stage
 
 
 def test_files_are_found() -> None:

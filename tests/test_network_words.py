@@ -11,9 +11,9 @@ from blackboard import Array
 from test_network_layers import _hot, _normal, _softmax, conv, drawn, gradients_agree
 
 from symgrad.core.op import Op
+from symgrad.derivations import differentiate
 from symgrad.errors import InputError, NotationError
 from symgrad.network import parse
-from symgrad.results import differentiate
 from symgrad.run.executor import execute
 from symgrad.verbs import compile as compile_
 

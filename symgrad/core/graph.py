@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 import networkx as nx
 import numpy as np
+import sympy as sp
 from numpy.typing import ArrayLike
 
 from symgrad.core.node import SIZE, Node, Variable, topological
-from symgrad.core.shape import Shape, Size, size_names
+from symgrad.core.shape import Shape, Size, shape_text, size_expression, size_names
+from symgrad.core.table import aligned
 from symgrad.errors import InputError, nearest
 
 __all__ = ["Family", "Graph", "UnknownFunction", "as_graph", "set_parser"]
@@ -95,6 +97,24 @@ class Graph:
         return [n for n, v in self.names.items() if isinstance(v.data, Variable) and v.data.kind == "param"]
 
     @property
+    def shapes(self) -> dict[str, Shape]:
+        """The shape of every parameter, by name."""
+        return {n: self.names[n].shape for n in self.params}
+
+    @property
+    def count(self) -> int | sp.Expr:
+        """How many numbers the parameters hold: a whole number where all sizes are known, else a polynomial in their names."""
+        return _whole(sp.expand(sum((self._entries(s) for s in self.shapes.values()), sp.Integer(0))))
+
+    def _entries(self, shape: Shape) -> sp.Expr:
+        return sp.prod([size_expression(s) for s in shape]).subs({size_expression(n): k for n, k in self.sizes.items()})
+
+    def summary(self) -> str:
+        """A table of the parameters: name, shape, how many numbers each holds, and the total."""
+        rows = [(n, shape_text(s), f"{_whole(self._entries(s))}") for n, s in self.shapes.items()]
+        return "\n".join(aligned([("parameter", "shape", "count"), *rows, ("total", "", f"{self.count}")]))
+
+    @property
     def data(self) -> list[str]:
         """Names of the data, in order of declaration."""
         return [n for n, v in self.names.items() if isinstance(v.data, Variable) and v.data.kind not in ("param", "const")]
@@ -150,6 +170,10 @@ class Graph:
     def resolve(self, what: str | Node) -> Node:
         """A node from a name or a node."""
         return self[what] if isinstance(what, str) else what
+
+
+def _whole(count: sp.Expr) -> int | sp.Expr:
+    return int(count) if count.is_Integer else count
 
 
 def as_graph(what: Graph | Node) -> Graph:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from symgrad.core import equation as eq
 from symgrad.core.op import Derived, Op, Source, make_op
 from symgrad.core.shape import Shape, Size, named_sizes, shape_text
-from symgrad.errors import ShapeError
+from symgrad.errors import InputError, ShapeError
 
 __all__ = [
     "Constant", "NUMBER", "Node", "SIZE", "VARIABLE", "Variable", "apply", "assemble", "constant_node", "growing", "held_value",
-    "number_node", "operators", "size_node", "topological", "variable",
+    "leaf", "number_node", "operators", "size_node", "topological", "variable",
 ]
 
 VARIABLE = make_op("variable", (), (), eq.ZERO)
@@ -154,6 +154,17 @@ def _intern(op: Op, operands: tuple[Node, ...], shape: Shape, data: Data = None)
 def variable(name: str, shape: Sequence[Size], kind: str = "data", facts: Iterable[str] = (), latex: str | None = None) -> Node:
     """A leaf of the given name and shape."""
     return _intern(VARIABLE, (), named_sizes(shape), Variable(name, kind, frozenset(facts), latex))
+
+
+def leaf(name: str, shape: Sequence[Size], kind: str = "data", facts: str | Iterable[str] = (), latex: str | None = None) -> Node:
+    """A leaf as people declare it. Raises InputError for a name or a size that is none."""
+    if not isinstance(name, str) or not name.isidentifier():
+        raise InputError(f"{name!r} is no name: letters, digits and _")
+    shape = [int(s) if isinstance(s, np.integer) else s for s in shape]
+    for s in shape:
+        if isinstance(s, bool) or (isinstance(s, int) and s < 1) or (isinstance(s, str) and not s.isidentifier()) or not isinstance(s, Size):
+            raise InputError(f"{s!r} is no size of {name}: a size is a name or a whole number from 1")
+    return variable(name, shape, kind, [facts] if isinstance(facts, str) else facts, latex)
 
 
 def constant_node(name: str, value: Constant) -> Node:

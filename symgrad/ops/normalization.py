@@ -14,9 +14,9 @@ from symgrad.ops.stacking import merge, plain_size, split
 __all__ = ["normalised"]
 
 
-def normalised(h: Node, over: Sequence[int], channel: int, gamma: Node, beta: Node | None, eps: object, *, groups: int = 1,
+def normalised(h: Node, over: Sequence[int], channel: int | Sequence[int], gamma: Node, beta: Node | None, eps: object, *, groups: int = 1,
                centred: bool = True, mean: Node | None = None, var: Node | None = None) -> Node:
-    """gamma .* (h - mean)/sqrt(var + eps) + beta: mean and var over the axes `over`, gamma and beta along the axis `channel`.
+    """gamma .* (h - mean)/sqrt(var + eps) + beta: mean and var over the axes `over`, gamma and beta along the axis or axes `channel`.
 
     Every normalisation is this one: layer norm (Ba et al. 2016) over the features of an example, batch norm (Ioffe and Szegedy 2015) over
     the examples, instance norm (Ulyanov et al. 2016) over the places of a channel, group norm (Wu and He 2018) over the places and the
@@ -25,20 +25,22 @@ def normalised(h: Node, over: Sequence[int], channel: int, gamma: Node, beta: No
     """
     x = [f"x{n}" for n in range(h.rank)]
     eps = as_node(eps)
-    over, channel = sorted(a % h.rank for a in over), channel % h.rank
+    over, own = sorted(a % h.rank for a in over), [a % h.rank for a in ([channel] if isinstance(channel, int) else channel)]
+    c = [x[a] for a in own]
     if mean is not None and var is not None:
-        root = map_function("sqrt", add([(var, "c"), (eps, "")], "c"))
-        z = divide((subtract((h, x), (mean, [x[channel]]), x), x), (root, [x[channel]]), x)
+        root = map_function("sqrt", add([(var, c), (eps, "")], c))
+        z = divide((subtract((h, x), (mean, c), x), x), (root, c), x)
     elif groups > 1:
+        (channel,) = own
         last = [*x[:channel], *x[channel + 1:], x[channel]]
         inside = plain_size(size_expression(h.shape[channel]) / groups)
         apart = split(product([(h, x)], last), filled("ones", (groups, inside)))   # (..., groups, channels of a group)
         inner = [a - (a > channel) for a in over if a != channel]
         z = product([(merge(_standard(apart, [*inner, h.rank], eps, centred)), last)], x)
     else:
-        z = _standard(h, over, eps, centred, counted=channel not in over)
-    scaled = product([(gamma, [x[channel]]), (z, x)], x)
-    return scaled if beta is None else add([(scaled, x), (beta, [x[channel]])], x)
+        z = _standard(h, over, eps, centred, counted=not set(own) & set(over))
+    scaled = product([(gamma, c), (z, x)], x)
+    return scaled if beta is None else add([(scaled, x), (beta, c)], x)
 
 
 def _standard(h: Node, over: Sequence[int], eps: Node, centred: bool, counted: bool = True) -> Node:

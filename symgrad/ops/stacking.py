@@ -8,7 +8,7 @@ from symgrad.core.node import Node, apply
 from symgrad.core.op import Derived, Op, make_op, structured_op
 from symgrad.core.shape import Size, size_expression
 
-__all__ = ["MERGE", "SPLIT", "STACK", "kron_core", "merge", "plain_size", "split", "stack", "unmerged"]
+__all__ = ["MERGE", "SPLIT", "STACK", "kron_core", "merge", "plain_size", "split", "stack", "unmerged", "unstacked"]
 
 STACK, MERGE, SPLIT = "stack", "merge", "split"
 
@@ -84,6 +84,14 @@ def unmerged(node: Node, axis: int) -> Node | None:
     out = [y for k in order for y in ((names[k], names[k] + "_") if k == place else (names[k],))]
     letters = {x: f"o{n}" for n, x in enumerate(out)}
     return apply(make_op("transpose", (opened.rank,), tuple(letters.values()), ("r", 0, tuple(letters[x] for x in split_names))), opened)
+
+
+def unstacked(node: Node, axis: int) -> tuple[Node, ...] | None:
+    """The nodes that were stacked along an axis, in order; None where it was made otherwise."""
+    inner, order = (node, tuple(range(node.rank))) if node.op.name == STACK else (node.operands[0], _order(node)) if node.operands else (node, None)
+    if inner.op.name != STACK or order is None or [k for k in order if k != inner.rank - 1] != list(range(inner.rank - 1)):
+        return None
+    return inner.operands if order[axis] == inner.rank - 1 else None
 
 
 def _order(node: Node) -> tuple[int, ...] | None:

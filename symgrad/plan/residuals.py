@@ -11,9 +11,9 @@ import sympy as sp
 
 from symgrad.core.node import Node, Variable, growing
 from symgrad.core.shape import shape_text
+from symgrad.core.table import aligned
 from symgrad.plan.cost import flops, is_view, node_bytes, undominated
 from symgrad.plan.order import is_leaf, name_nodes, operands_read, ordered, reads, settled
-from symgrad.plan.table import aligned
 
 __all__ = ["Cached", "Plan", "PlanStep", "make_plan"]
 

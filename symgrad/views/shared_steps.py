@@ -23,12 +23,15 @@ def shared_steps(order: Sequence[Node], names: Mapping[Node, str], alias: Mappin
         for o in n.operands:
             uses[o] = uses.get(o, 0) + (2 if whole else 1)
     found: dict[object, dict[int, Node]] = {}
+    shared: set[object] = set()
     for n in order:
         kind, step = kinds.of(n)
         plain = not n.operands or not n.rank or n in names or n.op in (NUMBER, SIZE) or n.op.has_delta or n.op.name in PLAIN or n.op.name == "slice"
-        if step is not None and not plain and uses.get(n, 0) > 1:
+        if step is not None and not plain:
             found.setdefault(kind, {})[step] = n
-    groups = [nodes for nodes in found.values() if len(nodes) >= fewest]
+            if uses.get(n, 0) > 1:
+                shared.add(kind)
+    groups = [nodes for kind, nodes in found.items() if kind in shared and len(nodes) >= fewest]
     return [{k + (0 in nodes): n for k, n in nodes.items()} for nodes in groups]      # steps count from 1
 
 
