@@ -17,6 +17,9 @@ from symgrad.views.text import call_text, number_text, scalar_text, text, tight
 
 __all__ = ["Letters", "component_text", "formula_text"]
 
+DEVIATIONS = ("standardise.d", "variance.d")
+"""x less its mean over the last axis: the mean of the squares is the variance."""
+
 POOL = "ijklpqrstuvabcdefghmnowxyz"
 
 
@@ -91,22 +94,33 @@ class _Printer:
                     grown = True
             groups.append((names, members))
         sizes = [(("s", names[0].size), Fraction(1)) for names, members in groups if not members]
-        sums = [t for g in groups if g[1] for t in self.bound_sum(*g)]
+        sums: list[str] = []
+        for names, members in groups:
+            coefficient, free, mean = _mean(names, coefficient, free) if members else (coefficient, free, False)
+            sums += self.bound_sum(names, members, mean) if members else []
         text = self.plain(abs(coefficient), free + sizes, sums)
         if coefficient == -1 and not sums and not sizes and len(free) == 1 and free[0][0][0] != "d" and not _is_tight(text, "+-*/ "):
             text = f"({text})"
         return "-" + text if coefficient < 0 else text
 
-    def bound_sum(self, names: list[Idx], members: list[tuple[eq.Expr, Any]]) -> list[str]:
-        """`sum[i,j](...)`; an index that turns out not to occur is a size in front."""
+    def bound_sum(self, names: list[Idx], members: list[tuple[eq.Expr, Any]], mean: bool = False) -> list[str]:
+        """`sum[i,j](...)` or, divided by the number of its terms, `mean[i,j](...)`; an index that turns out not to occur is a size in front."""
         order = [self.letters[b] for b in names]
+        if mean and len(members) == 1 and members[0][1] == 2 and (x := self.deviating(members[0][0], names[0] if len(names) == 1 else None)):
+            return [f"var[{order[0]}]({self.text(x)})"]
         inside = self.plain(Fraction(1), members, [])
         if len(members) == 1 and members[0][0][0] == "+" and members[0][1] == 1:
             inside = self.sum(self.composer.products(members[0][0]))
         there = {c for part in re.findall(r"\[([^\]]*)\]", inside) for c in re.findall(r"\w+", part)}
-        sizes = [size_text(b.size) for b in names if self.letters[b] not in there]
         kept = [c for c in order if c in there]
-        return [*sizes, f"sum[{','.join(kept)}]({inside})" if kept else inside if _is_tight(inside) else f"({inside})"]
+        sizes = [size_text(b.size) for b in names if self.letters[b] not in there and not mean]
+        return [*sizes, f"{'mean' if mean else 'sum'}[{','.join(kept)}]({inside})" if kept else inside if _is_tight(inside) else f"({inside})"]
+
+    def deviating(self, e: eq.Expr, along: Idx | None) -> eq.Expr | None:
+        """x where e is x less its mean along the last axis, that of the index."""
+        if along is None or e[0] != "r" or e[1].op.name not in DEVIATIONS or e[1] in self.composer.names or e[2][-1] is not along or along in e[2][:-1]:
+            return None
+        return ("r", e[1].operands[0], e[2])
 
     def plain(self, coefficient: Fraction, factors: Sequence[tuple[eq.Expr, Any]], extra: Sequence[str]) -> str:
         if len(factors) == 1 and not extra and coefficient == 1 and factors[0][1] == 1:
@@ -245,6 +259,19 @@ class _Printer:
         inner = tuple(Idx(i.size) for i in rest)
         fixed = Eliminator(self.composer.names, None, {i: self.letters.show(i) for i in lead})
         return tight(fixed.matrix(("r", node, (*lead, *inner)), inner)) + (f"[{','.join(self.letters.show(i) for i in rest)}]" if rest else "")
+
+
+def _mean(names: list[Idx], coefficient: Fraction, free: Sequence[tuple[eq.Expr, Any]]) -> tuple[Fraction, list[tuple[eq.Expr, Any]], bool]:
+    """(coefficient, factors, whether the sum is a mean): the sizes of the summed indices taken out of the divisors."""
+    left, number = list(free), coefficient
+    for b in names:
+        if isinstance(b.size, int) and number.denominator % b.size == 0 and b.size > 2:
+            number *= b.size
+        elif found := next((f for f in left if f[0] == ("s", b.size) and f[1] < 0), None):
+            left[left.index(found)] = (found[0], found[1] + 1)
+        else:
+            return coefficient, list(free), False
+    return number, [f for f in left if f[1]], True
 
 
 def _is_tight(text: str, loose: str = "+-*/^ ") -> bool:
