@@ -253,7 +253,9 @@ class _Story(Teller):
             warning = Note("warning", (Paragraph(words(f"{reason}.")),))
             return self.section(words("By ", self.typeset.math(name), ": the result"), [warning], f"answer-{self.count + 1}")
         lines = [self.typeset.statement(line) for line in matrix.form.lines]
-        lines.append(self.typeset.statement(matrix.form.body, words("closed form, ", self.typeset.shape(d.shape)), highlight=True, left=left))
+        inside = matrix.form.body.partition(" = ")[0].removeprefix("D") if matrix.note and left else ""
+        kind = "component form, " if inside else "closed form, "
+        lines.append(self.typeset.statement(matrix.form.body, words(kind, self.typeset.shape(d.shape)), highlight=True, left=left + inside if left else ""))
         blocks: list[Block] = [Equation(tuple(lines), f"result-{self.count + 1}")]
         if matrix.note:
             blocks.append(Note("why", (Paragraph(words(f"There is {matrix.note}.")),)))

@@ -57,6 +57,8 @@ def known_facts(node: Node) -> frozenset[str]:
         return frozenset(("simplex", "positive"))
     if node.op.name in ("standardise.d", "standardise", "variance.d") or _is_deviation(node):
         return frozenset(("centered",))                    # deviations from the mean sum to zero along the last axis
+    if node.op.name == "sigmoid":
+        return frozenset(("logistic",))                    # its slope is s.*(1 - s)
     return frozenset(("onehot",)) if node.op.name == "onehot" else node.facts
 
 

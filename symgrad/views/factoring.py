@@ -44,7 +44,7 @@ def transposed(m: Term) -> Term:
     factors = body.args if body.kind == "mul" else (body,)
     if not any(f.kind == "add" for f in factors):
         return plain
-    inside = [shortened(mx.add([mx.transpose(p) for p in f.args], f.shape[::-1])) if f.kind == "add" else mx.transpose(f) for f in reversed(factors)]
+    inside = [shortened(mx.add([transposed(p) for p in f.args], f.shape[::-1])) if f.kind == "add" else mx.transpose(f) for f in reversed(factors)]
     return min(plain, mx.term(coefficient, scalars, mx.mul(*inside)), key=operations)
 
 

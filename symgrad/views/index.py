@@ -11,7 +11,7 @@ from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node, topological
 from symgrad.core.shape import size_expression, size_text
 from symgrad.ops.stacking import MERGE
 from symgrad.views import terms as mx
-from symgrad.views.compose import CALLS, Composer, Idx, Product, instantiate, is_call, is_shifted, key
+from symgrad.views.compose import CALLS, Composer, Idx, Product, instantiate, is_call, is_shifted, key, known_facts
 from symgrad.views.elimination import Eliminator
 from symgrad.views.text import call_text, number_text, scalar_text, text, tight
 
@@ -116,6 +116,14 @@ class _Printer:
         sizes = [size_text(b.size) for b in names if self.letters[b] not in there and not mean]
         return [*sizes, f"{'mean' if mean else 'sum'}[{','.join(kept)}]({inside})" if kept else inside if _is_tight(inside) else f"({inside})"]
 
+    def logistic(self, e: eq.Expr) -> str | None:
+        """The text of s where e is s - s^2 and s the sigmoid of something, by name."""
+        if e[0] != "+" or len(e[1]) != 2:
+            return None
+        s = next((a for a in e[1] if a[0] == "r" and a[1] in self.composer.names and "logistic" in known_facts(a[1])), None)
+        square = ("*", (("n", Fraction(-1)), ("^", s, ("n", Fraction(2)))))
+        return self.text(s) if s is not None and square in e[1] else None
+
     def deviating(self, e: eq.Expr, along: Idx | None) -> eq.Expr | None:
         """x where e is x less its mean along the last axis, that of the index."""
         if along is None or e[0] != "r" or e[1].op.name not in DEVIATIONS or e[1] in self.composer.names or e[2][-1] is not along or along in e[2][:-1]:
@@ -128,7 +136,11 @@ class _Printer:
         up: list[str] = []
         down: list[str] = []
         for f, e in factors:
-            (down if e < 0 else up).append(self.power(f, abs(e)))
+            slope = self.logistic(f) if e == 1 else None
+            if slope is not None:
+                up += [slope, f"(1 - {slope})"]
+            else:
+                (down if e < 0 else up).append(self.power(f, abs(e)))
         shown, _ = number_text(coefficient)
         if coefficient != 1 and "/" in shown:
             if coefficient.numerator != 1:
@@ -289,10 +301,12 @@ def _is_tight(text: str, loose: str = "+-*/^ ") -> bool:
     return True
 
 
-def component_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str = "D", *, ranged: bool = True) -> str:
+def component_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str = "D", *, ranged: bool = True,
+                   declare: bool = False) -> str:
     """`left[i, j] = ...` with every sum written out. Raises NoMatrixForm where a part has no text.
 
     ranged: the range of every index on the left follows from the text, so that it parses; else deltas stay deltas, for reading.
+    declare: an index that stands in affine ones only, as in `x[c, 2*i+p-1]`, gets an `index p = 1..3` line in front.
     """
     letters = Letters(ranges)
     composer = Composer(names)
@@ -300,8 +314,9 @@ def component_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, o
     head = ",".join(letters[i] for i in F)
     products = composer.products(("r", node, F))
     body = _Printer(composer, letters).sum(products)
+    lines = _declared(body, letters, F) if declare else []
     body = _ranged(body, letters, F) if ranged else body
-    return f"{left}[{head}] = {body}" if head else f"{left} = {body}" if left else body
+    return "\n".join((*lines, f"{left}[{head}] = {body}" if head else f"{left} = {body}" if left else body))
 
 
 def merged(products: Sequence[Product]) -> list[Product]:
@@ -328,6 +343,18 @@ def _blind(e: eq.Expr, bound: Sequence[Idx], places: dict[Node, int]) -> str:
     if e[0] in "nks":
         return str(e)
     return f"{e[0]}{e[1] if e[0] == 'f' else ''}({','.join(_blind(a, bound, places) for a in eq.children(e))})"
+
+
+def _declared(body: str, letters: Letters, F: Sequence[Idx]) -> list[str]:
+    """`index p = 1..3` for each index of the left side that the text has in affine indices only: its range follows from nothing else."""
+    entries = [c for inside in re.findall(r"\[([^\]]*)\]", body) for c in inside.split(",")]
+    found = []
+    for i in F:
+        word = re.compile(rf"\b{letters[i]}\b")
+        if isinstance(i.size, int | str) and letters[i] not in {*letters.by_name, *entries} and any(word.search(c) for c in entries):
+            found.append(f"index {letters[i]} = 1..{i.size}")
+            letters.by_name[letters[i]] = i.size
+    return found
 
 
 def _ranged(body: str, letters: Letters, F: Sequence[Idx]) -> str:

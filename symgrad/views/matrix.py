@@ -107,14 +107,16 @@ def closed_form_or_none(target: Node, names: Mapping[Node, str], ranges: Mapping
 
 
 def index_form(target: Node, names: Mapping[Node, str], ranges: Mapping[str, object], forward: Iterable[Node] = (), taken: Iterable[str] = ()) -> Form:
-    """`D[i,j] = ...`, after definition lines where parts are named."""
+    """`D[i,j] = ...`, after definition lines where parts are named and `index` lines for what only affine indices hold."""
     target = straightened(target, (forward := set(forward)))
     backward = set(topological([target])) - forward
     labels = labelled(below(target, names), names, backward)
     def show(node: Node, given: Mapping[Node, str], left: str) -> str:
         others = {n: s for n, s in given.items() if n is not node}
         return _component(node, others, ranges, left or "D", backward)
-    return _shortest(target, names, taken, show, labels)
+    form = _shortest(target, names, taken, show, labels)
+    *ranged, body = form.body.split("\n")
+    return Form((*form.lines, *ranged), body)
 
 
 def _component(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str, backward: set[Node]) -> str:
@@ -124,7 +126,7 @@ def _component(node: Node, names: Mapping[Node, str], ranges: Mapping[str, objec
             return f"{left} = {text(Eliminator(names, backward).of(node))}"
         except NoMatrixForm:
             pass
-    plain = component_text(node, names, ranges, left)
+    plain = component_text(node, names, ranges, left, declare=left == "D")
     if node.rank <= 2 and len(plain) <= 120:
         return plain
     try:
