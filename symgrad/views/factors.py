@@ -13,7 +13,8 @@ from symgrad.views import terms as mx
 from symgrad.views.chain import Factor, Path, factors_of, follows_axis, multiplied_out, show_chain
 from symgrad.views.compose import Idx, NoMatrixForm
 from symgrad.views.elimination import Eliminator
-from symgrad.views.index import Letters, component_text
+from symgrad.views.index import component_text
+from symgrad.views.letters import Letters
 from symgrad.views.terms import Term
 from symgrad.views.text import text, tight
 
