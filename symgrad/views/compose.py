@@ -113,6 +113,8 @@ def key(e: eq.Expr, env: Mapping[object, int] | None = None) -> tuple[Any, ...]:
 class Composer:
     """Opens nodes into index expressions. `names`: nodes that stay as they are (they have a name of their own)."""
 
+    widest = 99                                            # axes that a factor may have
+
     def __init__(self, names: Mapping[Node, str]) -> None:
         self.names = names
 
@@ -137,8 +139,8 @@ class Composer:
         return body is not None and body[0] == "+" and node not in self.names and any(o.op.has_delta and self.opens(o) for o in node.operands)
 
     def distributes(self, e: eq.Expr) -> bool:
-        """Whether a sum that is a factor must be multiplied out: it holds a delta or more than two axes."""
-        if len(eq.free(e)) > 2:
+        """Whether a sum that is a factor must be multiplied out: it holds a delta or more axes than a matrix term has."""
+        if len(eq.free(e)) > self.widest:
             return True
         stack = [e]
         while stack:

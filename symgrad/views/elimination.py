@@ -34,6 +34,8 @@ class Eliminator(Composer):
     `fixed`: indices that stay written, with their letters: with the index n of the examples fixed, h becomes the vector h[n].
     """
 
+    widest = 2
+
     def __init__(self, names: Mapping[Node, str], backward: set[Node] | None = None, fixed: Mapping[Idx, str] | None = None) -> None:
         super().__init__(names)
         self.backward = backward

@@ -12,7 +12,7 @@ from symgrad.ops.stacking import MERGE, SPLIT
 from symgrad.views.compose import NoMatrixForm, is_call
 from symgrad.views.elimination import Eliminator
 from symgrad.views.index import component_text, formula_text
-from symgrad.views.labels import Labels, labelled, straightened
+from symgrad.views.row_names import Labels, labelled, straightened
 from symgrad.views.terms import transpose
 from symgrad.views.text import text
 
