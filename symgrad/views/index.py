@@ -11,7 +11,7 @@ from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node, topological
 from symgrad.core.shape import size_expression, size_text
 from symgrad.ops.stacking import MERGE
 from symgrad.views import terms as mx
-from symgrad.views.compose import CALLS, Composer, Idx, Product, instantiate, is_call, is_shifted, key, known_facts
+from symgrad.views.compose import CALLS, Composer, Idx, NoMatrixForm, Product, instantiate, is_call, is_shifted, key, known_facts
 from symgrad.views.elimination import Eliminator
 from symgrad.views.letters import Letters, declared, with_ranges
 from symgrad.views.text import call_text, number_text, scalar_text, text, tight
@@ -77,6 +77,11 @@ class _Printer:
             inside = self.sum(self.composer.products(members[0][0]))
         there = {c for part in re.findall(r"\[([^\]]*)\]", inside) for c in re.findall(r"\w+", part)}
         kept = [c for c in order if c in there]
+        whole = {c for part in re.findall(r"\[([^\]]*)\]", inside) for c in part.split(",")} | set(self.letters.by_name)
+        told = [f"ones({size_text(b.size)})[{c}]*".replace(" ", "") for b, c in zip(names, order, strict=True) if c in there and c not in whole]
+        if any("floor" in t for t in told):
+            raise NoMatrixForm("the notation has no word for the number of windows, a size rounded down; declare the length as a number")
+        inside = "".join(told) + (inside if not told or _is_tight(inside, "+- ") else f"({inside})")
         sizes = [size_text(b.size) for b in names if self.letters[b] not in there and not mean]
         return [*sizes, f"{'mean' if mean else 'sum'}[{','.join(kept)}]({inside})" if kept else inside if _is_tight(inside) else f"({inside})"]
 
