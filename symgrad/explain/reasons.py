@@ -28,7 +28,7 @@ def reason_of(form: FactorForm, names: Mapping[Node, str], graph: Graph) -> str:
         rule = rule_of(n.op, n.rank - family)
         if rule not in rules:
             rules.append(rule)
-    kept = [r for r in rules if r not in (RULES["add"], RULES["sum"])] or rules
+    kept = [r for r in rules if r not in {RULES[w] for w in ("add", "sum", "contraction", "transpose")}] or rules
     return "; ".join(kept[:2]) or "by definition"
 
 

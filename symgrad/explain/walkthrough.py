@@ -32,7 +32,7 @@ from symgrad.views.chain import Factor as ChainFactor
 from symgrad.views.chain import Path, Sum, factors_of, named_chain
 from symgrad.views.factors import FactorForm, FactorForms
 from symgrad.views.index import component_text
-from symgrad.views.matrix import closed_form_or_none
+from symgrad.views.matrix import closed_form_or_none, with_rows
 
 __all__ = ["walkthrough"]
 
@@ -194,7 +194,8 @@ class _Story(Teller):
             return [self.typeset.line(form.jac, form.closed, reason)]
         head, _, right = form.shown.partition(" = ")
         index = head[head.find("[") + 1 : -1].split(",")
-        return [self.typeset.line(f"{form.jac}[{','.join(index[len(index) - form.rank :])}]", right, reason)]
+        before = [self.typeset.statement(line) for line in form.before]
+        return [*before, self.typeset.line(f"{form.jac}[{','.join(index[len(index) - form.rank :])}]", right, reason)]
 
     def closed_row(self, forms: FactorForms) -> list[Block]:
         """The product again, every factor in closed form with its shape beneath."""
@@ -219,13 +220,15 @@ class _Story(Teller):
             label = f"d_{self.names[f.by]}"
             self.typeset.names.setdefault(label, rf"\delta_{{{self.typeset.math(self.names[f.by]).tex}}}")
             others = {n: s for n, s in known.items() if n is not node}
-            form = closed_form_or_none(node, others, self.graph.ranges, d.viewer.forward, self.graph.words)
+            target, others, before = with_rows(node, others, self.graph.ranges, d.viewer.forward, self.graph.words)
+            form = closed_form_or_none(target, others, self.graph.ranges, d.viewer.forward, self.graph.words)
             if node in known or form is None:
                 continue
             head, right = label, form.body
             if form.lines or form.note:
-                head, _, right = component_text(node, others, self.graph.ranges, label, ranged=False).partition(" = ")
-            known[node] = label
+                head, _, right = component_text(target, others, self.graph.ranges, label, ranged=False).partition(" = ")
+            known = {**others, node: label}
+            lines += [self.typeset.statement(line) for line in before]
             lines.append(
                 Line(
                     self.typeset.parts(right),

@@ -12,11 +12,11 @@ from symgrad.ops.stacking import MERGE, SPLIT
 from symgrad.views.compose import NoMatrixForm, is_call
 from symgrad.views.elimination import Eliminator
 from symgrad.views.index import component_text, formula_text
-from symgrad.views.row_names import Labels, labelled, straightened
+from symgrad.views.row_names import Labels, free_name, labelled, straightened
 from symgrad.views.terms import transpose
 from symgrad.views.text import text
 
-__all__ = ["Form", "below", "closed_form", "closed_form_or_none", "index_form"]
+__all__ = ["Form", "below", "closed_form", "closed_form_or_none", "index_form", "with_rows"]
 
 Show = Callable[[Node, Mapping[Node, str], str], str]
 """How a node prints, given the names so far and a name for the left side."""
@@ -119,6 +119,21 @@ def index_form(target: Node, names: Mapping[Node, str], ranges: Mapping[str, obj
     return Form((*form.lines, *ranged), body)
 
 
+def with_rows(target: Node, names: Mapping[Node, str], ranges: Mapping[str, object], forward: Iterable[Node],
+              taken: Iterable[str]) -> tuple[Node, dict[Node, str], list[str]]:
+    """(target, names, lines): the same value with names for the rows that it reads, and the lines that define these."""
+    target = straightened(target, (forward := set(forward)))
+    order = below(target, names)
+    labels = labelled(order, names, set(topological([target])) - forward)
+    found, lines = dict(names), list[str]()
+    for node in order:
+        if node in labels.always and node is not target:
+            name = free_name(labels.names[node], {*found.values(), *taken})
+            lines.append(component_text(node, found, ranges, name))
+            found[node] = name
+    return target, found, lines
+
+
 def _component(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str, backward: set[Node]) -> str:
     """The shorter of the two index forms; the one without matrix products where both fit in a line. What is a call has no better form."""
     if left != "D" and node.rank <= 2 and (is_call(node) or node.op.body is None):
@@ -193,10 +208,11 @@ def _with_names(target: Node, names: Mapping[Node, str], candidates: Sequence[tu
     lines: list[tuple[str, str]] = []
     count = 0
     for node, uses in candidates:
-        name = labels.names.get(node, f"t{count + 1}")
-        while name in used:
-            count += node not in labels.names
-            name = f"{name}_" if node in labels.names else f"t{count + 1}"
+        if node in labels.names:
+            name = free_name(labels.names[node], used)
+        else:
+            while (name := f"t{count + 1}") in used:
+                count += 1
         try:
             line = show(node, given, name)
         except NoMatrixForm:

@@ -1,6 +1,7 @@
-"""Nodes of a form come in; telling names for what the forward pass caches go out: h_hat and h_sigma of a norm, P of a softmax."""
+"""Nodes of a form come in; telling names for what the forward pass caches go out: h_hat and sigma_h of a norm, P of a softmax."""
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,13 +12,16 @@ from symgrad.core.op import Op
 from symgrad.ops.arithmetic import product
 from symgrad.ops.stacking import MERGE, SPLIT
 
-__all__ = ["Labels", "labelled", "straightened"]
+__all__ = ["Labels", "free_name", "labelled", "straightened"]
 
-WORDS = {"standardise": "{}_hat", "standardise.s": "{}_sigma", "root_mean_square": "{}_rms"}
+WORDS = {"standardise": "{}_hat", "standardise.s": "sigma_{}", "root_mean_square": "rms_{}"}
 """What a row caches, after the name of what it is the row of: the forms name it wherever the backward pass reads it."""
 
+COTANGENTS = {"standardise": "g", "softmax": "d{}"}
+"""What the cotangent of a row is called, after the name of the row's value."""
+
 LETTERS = {"softmax": ("p", "P")}
-"""Rows whose values have a letter of their own, as a vector and as an array: named where the text gets shorter by it."""
+"""Rows whose values have a letter of their own, as a vector and as an array: an array read twice is named, else what gets shorter by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Labels:
 
 
 def labelled(order: Sequence[Node], names: Mapping[Node, str], backward: Collection[Node]) -> Labels:
-    """The names of the values that backward nodes read, and of the cotangents of these: `dP` of `P`."""
+    """The names of the values that backward nodes read, and of the cotangents of these: `g` of `h_hat`, `dP` of `P`."""
     found = Labels()
     for node in order:
         if node not in backward or node.op.body is None or _turned(node)[0] is not node:
@@ -40,26 +44,31 @@ def labelled(order: Sequence[Node], names: Mapping[Node, str], backward: Collect
             shown = straight(row)
             if row.op.name in WORDS and shown not in names:
                 for n in (shown, *(o for o in row.operands[row.op.arity:] if o.op.name in WORDS)):
-                    found.names[n] = WORDS[n.op.name if n is not shown else row.op.name].format(_name_below(row, names)).lstrip("_")
+                    found.names[n] = WORDS[n.op.name if n is not shown else row.op.name].format(_name_below(row, names)).strip("_")
                     found.always.add(n)
             elif row.op.name in LETTERS and row not in names:
                 found.names[row] = LETTERS[row.op.name][row.rank > 1]
                 found.reads[row] = found.reads.get(row, 0) + _count(node.op, k)
-            if shown in found.names:
+                if row.rank > 1 and found.reads[row] > 1:
+                    found.always.add(row)
+            if shown in found.names and "." not in row.op.name:
                 _cotangent(node, row, shown, names, found)
     return found
 
 
+def free_name(name: str, used: Collection[str]) -> str:
+    """The name, numbered where it is in use."""
+    return name if name not in used else next(f"{name}{n}" for n in itertools.count(1) if f"{name}{n}" not in used)
+
+
 def _cotangent(node: Node, row: Node, shown: Node, names: Mapping[Node, str], found: Labels) -> None:
-    """The name of what the pullback of a row is applied to; several rows are then always named."""
-    rule = pullback(row.op, 0) if "." not in row.op.name else None
+    """The name of what the pullback of a row is applied to."""
+    rule = pullback(row.op, 0)
     if rule is None or rule.op is not node.op:
         return
     cotangent = _row(node.operands[rule.sources.index("C")])
-    if shown.rank > 1:
-        found.always.add(shown)
     if cotangent.operands and cotangent not in names and cotangent.rank and not cotangent.op.has_delta:
-        found.names.setdefault(cotangent, f"d{found.names[shown]}")
+        found.names.setdefault(cotangent, COTANGENTS.get(row.op.name, "d{}").format(found.names[shown]))
         if shown in found.always:
             found.always.add(cotangent)
 
