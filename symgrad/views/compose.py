@@ -193,7 +193,7 @@ class Composer:
         if inner[0] == "+" and not self.distributes(inner):
             return [(Fraction(1), bound, (inner,))]
         parts = self.spread(a)
-        if len(parts) > 1 and a[0] == "r" and a[1].rank <= 2 and not self.distributes(instantiate(a[1], a[2])):
+        if len(parts) > 1 and a[0] == "r" and a[1].rank <= self.widest and not self.distributes(instantiate(a[1], a[2])):
             return [(Fraction(1), (), (a,))]
         return parts
 

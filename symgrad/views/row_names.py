@@ -110,14 +110,19 @@ def _name_below(row: Node, names: Mapping[Node, str]) -> str:
 
 
 def straightened(target: Node, forward: Collection[Node]) -> Node:
-    """The same value, where backward nodes read rows as `straight` has them."""
+    """The same value, where backward nodes read rows as `straight` has them, and deviations as h_hat times sigma_h."""
     order = topological([target])
     moved: dict[Node, Node] = {}
     kept: set[Node] = set(forward)
     for node in order:
-        if (other := straight(node)) is not node:
-            kept |= {node, other}
-            moved[node] = product([(other, _turned(node.operands[0])[1])], node.op.out)
+        if node.op.name != "standardise" or not node.operands:
+            continue
+        other, out, (deviation, s) = straight(node), node.op.out, node.operands[node.op.arity:]
+        kept |= {node, other, deviation, s}
+        letters = _turned(node.operands[0])[1] if other is not node else out
+        moved[deviation] = product([(other, letters), (s, out[: s.rank])], out)
+        if other is not node:
+            moved[node] = product([(other, letters)], out)
     for node in order if moved else ():
         if node not in kept and any(o in moved for o in node.operands):
             moved[node] = apply(node.op, *[moved.get(o, o) for o in node.operands[: node.op.arity]], shape=node.shape)
