@@ -49,7 +49,9 @@ class Letters:
 
 def declared(body: str, letters: Letters, F: Sequence[Idx]) -> list[str]:
     """`index p = 1..3` for each index of the left side that the text has in affine indices only: its range follows from nothing else."""
-    entries = [c for inside in re.findall(r"\[([^\]]*)\]", body) for c in inside.split(",")]
+    inner = re.findall(r"(delta)?\[([^\]]*)\]", body)
+    entries = [c for delta, inside in inner for c in inside.split(",") if not delta or not re.search(r"[-+*]", inside)]
+    entries += [f"0+{c}" for delta, inside in inner for c in inside.split(",") if delta and re.search(r"[-+*]", inside)]
     found = []
     for i in F:
         word = re.compile(rf"\b{letters[i]}\b")

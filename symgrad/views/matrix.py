@@ -12,6 +12,7 @@ from symgrad.ops.stacking import MERGE, SPLIT
 from symgrad.views.compose import NoMatrixForm, is_call
 from symgrad.views.elimination import Eliminator
 from symgrad.views.index import component_text, formula_text
+from symgrad.views.regrouping import regrouped
 from symgrad.views.row_names import Labels, free_name, labelled, straightened
 from symgrad.views.terms import transpose
 from symgrad.views.text import text
@@ -108,7 +109,16 @@ def closed_form_or_none(target: Node, names: Mapping[Node, str], ranges: Mapping
 
 def index_form(target: Node, names: Mapping[Node, str], ranges: Mapping[str, object], forward: Iterable[Node] = (), taken: Iterable[str] = ()) -> Form:
     """`D[i,j] = ...`, after definition lines where parts are named and `index` lines for what only affine indices hold."""
-    target = straightened(target, (forward := set(forward)))
+    try:
+        return _index_form(target, names, ranges, set(forward), taken)
+    except NoMatrixForm:
+        if (other := regrouped(target, names)) is target:
+            raise
+        return _index_form(other, names, ranges, set(forward), taken)
+
+
+def _index_form(target: Node, names: Mapping[Node, str], ranges: Mapping[str, object], forward: set[Node], taken: Iterable[str]) -> Form:
+    target = straightened(target, forward)
     backward = set(topological([target])) - forward
     labels = labelled(below(target, names), names, backward)
     def show(node: Node, given: Mapping[Node, str], left: str) -> str:

@@ -11,6 +11,7 @@ from symgrad.core.node import Node, apply, topological
 from symgrad.core.op import Op
 from symgrad.ops.arithmetic import product
 from symgrad.ops.stacking import MERGE, SPLIT
+from symgrad.views.regrouping import REGROUPED
 
 __all__ = ["Labels", "free_name", "labelled", "straightened"]
 
@@ -104,7 +105,7 @@ def straight(row: Node) -> Node:
 def _name_below(row: Node, names: Mapping[Node, str]) -> str:
     """The name of the operand of a row, whatever the order or grouping of its axes; "" where it has none."""
     node = _row((row.operands[-1] if "." in row.op.name else row).operands[0])
-    while node not in names and node.op.name in (SPLIT, MERGE):
+    while node not in names and node.op.name in (SPLIT, MERGE, REGROUPED):
         node = _row(node.operands[0])
     return names.get(node, "")
 
