@@ -103,6 +103,22 @@ def test_a_norm_in_matrices() -> None:
     assert "h_hat" in batch["gamma"].matrix.form.body and len(batch["gamma"].matrix.form.body) < 25
 
 
+def test_a_group_norm_reads_its_groups_at_affine_indices() -> None:
+    net = sg.parse("examples n = 1..N\ndata h[n] : matrix(6, P)\ndata w[n] : matrix(6, P)\nparam gamma, beta : vector(6)\n"
+                   "y = groupnorm(h, gamma, beta, groups=2)\nloss = sum(w .* y)")
+    d = sg.differentiate(net, wrt=["h", "gamma"])
+    values = numbers(net, 10)
+    n, _, p = values["h"].shape
+    groups = [(values[k] * s).reshape(n, 2, 3 * p) for k, s in (("h", 1), ("w", values["gamma"][:, None]))]
+    expected = standardised(*groups, axis=2).reshape(n, 6, p)
+    view = d["h"].index
+    np.testing.assert_allclose(d.evaluate(values)["h"], expected, rtol=1e-9)
+    np.testing.assert_allclose(read_back(view, net, values), expected, rtol=1e-9)
+    assert "pad(h)[n,3*i+j-3,p]" in str(view) and "index i = 1..6" in view.form.lines
+    assert view.form.body.count("mean[") == 2 and view.form.body.count("h_hat[") == 2 and d.verify(values).ok
+    np.testing.assert_allclose(read_back(d["gamma"].index, net, values), d.evaluate(values)["gamma"], rtol=1e-9)
+
+
 def test_rms_norm_names_its_root() -> None:
     form = sg.differentiate(sg.parse(NETS["RMS"]), wrt="h")["h"].matrix.form
     assert [line.partition(" = ")[0] for line in form.lines] == ["rms_h"] and "rms_h^3" in form.body and len(form.body) < 55

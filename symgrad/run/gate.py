@@ -18,6 +18,7 @@ from symgrad.run.executor import execute
 from symgrad.run.functions import stand_in
 from symgrad.run.sampling import sample, sample_sizes
 from symgrad.run.verify import unknown_functions
+from symgrad.views.compose import NoMatrixForm
 from symgrad.views.index import component_text
 from symgrad.views.matrix import Form
 
@@ -96,5 +97,9 @@ def _distance(a: Array, b: Array) -> float:
 
 def _contradiction(text: str, node: Node, graph: Graph, reason: str) -> InternalError:
     names: Mapping[Node, str] = {n: name for name, n in graph.names.items() if n is not node and not n.operands}
-    return InternalError(f"the closed form {text!r} is wrong: {reason}. The component form stands: {component_text(node, names, graph.ranges)}. "
+    try:
+        stands = f" The component form stands: {component_text(node, names, graph.ranges)}."
+    except NoMatrixForm:
+        stands = ""
+    return InternalError(f"the closed form {text!r} is wrong: {reason}.{stands} "
                          "This is a defect of symgrad; please report it")

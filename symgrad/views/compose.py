@@ -13,7 +13,7 @@ from symgrad.core.shape import Size
 from symgrad.errors import UnsupportedError
 from symgrad.ops.arithmetic import filled
 
-__all__ = ["Composer", "Idx", "NoMatrixForm", "Product", "instantiate", "is_call", "is_shifted", "key", "known_facts"]
+__all__ = ["Composer", "Idx", "NoMatrixForm", "Product", "instantiate", "is_call", "is_shifted", "is_turned", "key", "known_facts"]
 
 
 class NoMatrixForm(UnsupportedError):
@@ -169,7 +169,7 @@ class Composer:
             return self.spread(("s", e[1].data))
         if tag == "s" and isinstance(e[1], int):
             return [(Fraction(e[1]), (), ())]
-        if tag == "r" and not is_shifted(e) and (self.opens(e[1]) or self.is_power(e[1]) or self.adds_deltas(e[1])):
+        if tag == "r" and (not is_shifted(e) or is_turned(e[1])) and (self.opens(e[1]) or self.is_power(e[1]) or self.adds_deltas(e[1])):
             return self.spread(instantiate(e[1], e[2]))
         if tag == "S":
             return [(c, e[1] + b, f) for c, b, f in self.spread(e[2])]
@@ -342,6 +342,12 @@ def _fixed(delta: eq.Expr, bound: list[Idx]) -> tuple[Idx, eq.Index] | None:
         if c in (1, -1):                                   # v = (the rest) with the sign turned
             return v, eq.affine(-c * (c1 - c2), {n: -c * k for n, k in difference.items() if n is not v})
     return None
+
+
+def is_turned(node: Node) -> bool:
+    """Whether a node is its operand with the axes in another order."""
+    body = node.op.body
+    return body is not None and body[0] == "r" and len(node.operands) == 1 and sorted(map(str, body[2])) == sorted(node.op.out)
 
 
 def is_shifted(e: eq.Expr) -> bool:

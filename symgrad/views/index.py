@@ -11,7 +11,7 @@ from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node, topological
 from symgrad.core.shape import size_expression, size_text
 from symgrad.ops.stacking import MERGE
 from symgrad.views import terms as mx
-from symgrad.views.compose import CALLS, Composer, Idx, NoMatrixForm, Product, instantiate, is_call, is_shifted, key, known_facts
+from symgrad.views.compose import CALLS, Composer, Idx, NoMatrixForm, Product, instantiate, is_call, is_shifted, is_turned, key, known_facts
 from symgrad.views.elimination import Eliminator
 from symgrad.views.letters import Letters, declared, with_ranges
 from symgrad.views.text import call_text, number_text, scalar_text, text, tight
@@ -70,11 +70,12 @@ class _Printer:
     def bound_sum(self, names: list[Idx], members: list[tuple[eq.Expr, Any]], mean: bool = False) -> list[str]:
         """`sum[i,j](...)` or, divided by the number of its terms, `mean[i,j](...)`; an index that turns out not to occur is a size in front."""
         order = [self.letters[b] for b in names]
-        if mean and len(members) == 1 and members[0][1] == 2 and (x := self.deviating(members[0][0], names[0] if len(names) == 1 else None)):
-            return [f"var[{order[0]}]({self.text(x)})"]
+        word = "mean" if mean else "sum"
         inside = self.plain(Fraction(1), members, [])
         if len(members) == 1 and members[0][0][0] == "+" and members[0][1] == 1:
             inside = self.sum(self.composer.products(members[0][0]))
+        if mean and len(members) == 1 and members[0][1] == 2 and (x := self.deviating(members[0][0], names)):
+            word, inside = "var", self.text(x)
         there = {c for part in re.findall(r"\[([^\]]*)\]", inside) for c in re.findall(r"\w+", part)}
         kept = [c for c in order if c in there]
         whole = {c for part in re.findall(r"\[([^\]]*)\]", inside) for c in part.split(",")} | set(self.letters.by_name)
@@ -83,7 +84,7 @@ class _Printer:
             raise NoMatrixForm("the notation has no word for the number of windows, a size rounded down; declare the length as a number")
         inside = "".join(told) + (inside if not told or _is_tight(inside, "+- ") else f"({inside})")
         sizes = [size_text(b.size) for b in names if self.letters[b] not in there and not mean]
-        return [*sizes, f"{'mean' if mean else 'sum'}[{','.join(kept)}]({inside})" if kept else inside if _is_tight(inside) else f"({inside})"]
+        return [*sizes, f"{word}[{','.join(kept)}]({inside})" if kept else inside if _is_tight(inside) else f"({inside})"]
 
     def logistic(self, e: eq.Expr) -> str | None:
         """The text of s where e is s - s^2 and s the sigmoid of something, by name."""
@@ -93,9 +94,12 @@ class _Printer:
         square = ("*", (("n", Fraction(-1)), ("^", s, ("n", Fraction(2)))))
         return self.text(s) if s is not None and square in e[1] else None
 
-    def deviating(self, e: eq.Expr, along: Idx | None) -> eq.Expr | None:
-        """x where e is x less its mean along the last axis, that of the index."""
-        if along is None or e[0] != "r" or e[1].op.name not in DEVIATIONS or e[1] in self.composer.names or e[2][-1] is not along or along in e[2][:-1]:
+    def deviating(self, e: eq.Expr, along: Sequence[Idx]) -> eq.Expr | None:
+        """x where e is x less its mean along the last axes, those of the indices."""
+        if e[0] != "r" or e[1].op.name not in DEVIATIONS or e[1] in self.composer.names or len(set(e[2])) != len(e[2]):
+            return None
+        reduced = e[1].rank - len(e[1].op.origin[1][0] if e[1].op.origin else ())
+        if len(along) != reduced or set(e[2][-reduced:]) != set(along):
             return None
         return ("r", e[1].operands[0], e[2])
 
@@ -196,6 +200,8 @@ class _Printer:
     def reference(self, e: eq.Expr) -> str:
         node, index = e[1], e[2]
         inside = f"[{','.join(self.letters.show(i) for i in index)}]" if index else ""
+        if is_turned(node) and node not in self.composer.names:
+            return self.reference(instantiate(node, index))
         if is_shifted(e):                                  # an array is zero outside its range: `pad` says so
             return f"pad({self.composer.names.get(node) or node.name or text(self.matrices.of(node))}){inside}"
         if node.op.name == "ones" and len(index) == 1:
@@ -245,8 +251,9 @@ class _Printer:
 def _mean(names: list[Idx], coefficient: Fraction, free: Sequence[tuple[eq.Expr, Any]]) -> tuple[Fraction, list[tuple[eq.Expr, Any]], bool]:
     """(coefficient, factors, whether the sum is a mean): the sizes of the summed indices taken out of the divisors."""
     left, number = list(free), coefficient
+    alone = all(isinstance(b.size, int) for b in names)    # 1/2 of a sum of two is left as it is
     for b in names:
-        if isinstance(b.size, int) and number.denominator % b.size == 0 and b.size > 2:
+        if isinstance(b.size, int) and number.denominator % b.size == 0 and b.size > (2 if alone else 1):
             number *= b.size
         elif found := next((f for f in left if f[0] == ("s", b.size) and f[1] < 0), None):
             left[left.index(found)] = (found[0], found[1] + 1)

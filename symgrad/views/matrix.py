@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from symgrad.core import equation as eq
 from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node, topological
 from symgrad.ops.stacking import MERGE, SPLIT
-from symgrad.views.compose import NoMatrixForm, is_call
+from symgrad.views.compose import NoMatrixForm, is_call, is_turned
 from symgrad.views.elimination import Eliminator
 from symgrad.views.index import component_text, formula_text
 from symgrad.views.regrouping import regrouped
@@ -198,7 +198,7 @@ def _candidates(target: Node, order: Sequence[Node], labels: Labels) -> list[tup
         for o in n.operands:
             uses[o] = uses.get(o, 0) + 1
         if n.op.body is not None:
-            shifted |= {n.operands[r[1]] for r in eq.references(n.op.body) if any(eq.is_affine(i) for i in r[2])}
+            shifted |= {_unturned(n.operands[r[1]]) for r in eq.references(n.op.body) if any(eq.is_affine(i) for i in r[2])}
     found = []
     for n in order:
         leaf = n.op in (VARIABLE, NUMBER, SIZE) or not n.operands or n.op.has_delta or n.op.name in PLAIN
@@ -209,6 +209,13 @@ def _candidates(target: Node, order: Sequence[Node], labels: Labels) -> list[tup
         elif not leaf and uses.get(n, 0) > 1:
             found.append((n, uses[n]))
     return found
+
+
+def _unturned(node: Node) -> Node:
+    """The node below changes of the order of axes."""
+    while is_turned(node):
+        node = node.operands[0]
+    return node
 
 
 def _with_names(target: Node, names: Mapping[Node, str], candidates: Sequence[tuple[Node, int]], taken: Iterable[str], show: Show,
