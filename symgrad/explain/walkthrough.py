@@ -266,7 +266,7 @@ class _Story(Teller):
             head, _, body = index.form.body.partition(" = ")
             inside = head[1:]
             blocks.append(Paragraph(words("The same, entry by entry; both were read back as text and evaluated at random values, and agree:")))
-            lines = [self.typeset.statement(line) for line in index.form.lines]
+            lines = [self.typeset.statement(line) for line in index.form.lines if line not in matrix.form.lines]
             lines.append(self.typeset.line((left or "D") + inside, body, words("component form")))
             blocks.append(Equation(tuple(lines)))
         if not d.output.rank and d.variable.shape == d.shape:
