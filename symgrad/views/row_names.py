@@ -21,8 +21,8 @@ WORDS = {"standardise": "{}_hat", "standardise.s": "sigma_{}", "root_mean_square
 COTANGENTS = {"standardise": "g", "softmax": "d{}"}
 """What the cotangent of a row is called, after the name of the row's value."""
 
-LETTERS = {"softmax": ("p", "P")}
-"""Rows whose values have a letter of their own, as a vector and as an array: an array read twice is named, else what gets shorter by it."""
+LETTERS = {"softmax": "P"}
+"""Rows whose arrays have a letter of their own: named where they are read twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ def labelled(order: Sequence[Node], names: Mapping[Node, str], backward: Collect
                 for n in (shown, *(o for o in row.operands[row.op.arity:] if o.op.name in WORDS)):
                     found.names[n] = WORDS[n.op.name if n is not shown else row.op.name].format(_name_below(row, names)).strip("_")
                     found.always.add(n)
-            elif row.op.name in LETTERS and row not in names:
-                found.names[row] = LETTERS[row.op.name][row.rank > 1]
+            elif row.op.name in LETTERS and row not in names and row.rank > 1:
+                found.names[row] = LETTERS[row.op.name]
                 found.reads[row] = found.reads.get(row, 0) + _count(node.op, k)
-                if row.rank > 1 and found.reads[row] > 1:
+                if found.reads[row] > 1:
                     found.always.add(row)
             if shown in found.names and "." not in row.op.name:
                 _cotangent(node, row, shown, names, found)
