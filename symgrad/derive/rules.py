@@ -6,10 +6,15 @@ from symgrad.core.op import Op
 __all__ = ["RULES", "rule_of"]
 
 _OF_ARRAYS = "elementwise: each entry depends on its own entry only, so the Jacobian is diagonal"
+_CONVOLUTION = ("linear in each factor: by the window, the correlation of the input with the cotangent; by the input, the transposed convolution "
+                "of the cotangent with the window")
 _LINEAR = "a product is linear in each factor: its derivative is the other one"
 
 RULES: dict[str, str] = {
     **dict.fromkeys(("matvec", "matmul", "dot", "outer"), _LINEAR), "times": "product rule, entry by entry", "scale": "a factor stays",
+    **dict.fromkeys(("conv1d", "conv2d"), _CONVOLUTION),
+    "standardise": "each output depends on its own input, and on every input through the mean and through the deviation: three terms",
+    "root_mean_square": "a root over a mean of squares",
     "add": "the derivative of a sum is the sum of the derivatives", "subtract": "the derivative of a difference is the difference of the derivatives",
     "sum": "each summand counts once", "power": "power rule", "sqrt": "power rule", "divide": "quotient rule", "negate": "the sign stays",
     "softmax": "each output depends on every input through the sum below", "logsumexp": "the outer logarithm over the inner sum",

@@ -59,6 +59,8 @@ class Typesetter:
         return Line(self.parts(right), self.math(left) if left else None, tuple(reason), highlight=highlight)
 
     def statement(self, notation: str, reason: Sequence[Inline] = (), *, highlight: bool = False, left: str = "") -> Line:
-        """A definition line or a bare expression; `left` replaces the left side."""
+        """A definition line or a bare expression; `left` replaces the left side. An `index` line is set as it is."""
+        if notation.startswith("index "):
+            return Line((self.math(notation),), None, tuple(reason))
         head, right = sides(notation)
         return self.line(left or head, right, reason, highlight=highlight)

@@ -21,14 +21,14 @@ def reason_of(form: FactorForm, names: Mapping[Node, str], graph: Graph) -> str:
     for n in topological([of]):
         if n not in on_path and (n is of or n in inside) and any(o in on_path for o in n.operands):
             on_path.add(n)
-    used = [n for n in inside if n in on_path]
+    used = [n for n in inside if n in on_path and "." not in n.op.name]      # a row's own lines belong to its rule
     family = max((len(graph.families[names[x]].index) for x in (of, by) if names.get(x) in graph.families), default=0)
     rules: list[str] = []
     for n in reversed(used):
         rule = rule_of(n.op, n.rank - family)
         if rule not in rules:
             rules.append(rule)
-    kept = [r for r in rules if r not in (RULES["add"], RULES["sum"])] or rules
+    kept = [r for r in rules if r not in {RULES[w] for w in ("add", "sum", "contraction", "transpose")}] or rules
     return "; ".join(kept[:2]) or "by definition"
 
 

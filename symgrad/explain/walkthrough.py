@@ -33,7 +33,7 @@ from symgrad.views.chain import Factor as ChainFactor
 from symgrad.views.chain import Path, Sum, factors_of, named_chain
 from symgrad.views.factors import FactorForm, FactorForms
 from symgrad.views.index import component_text
-from symgrad.views.matrix import closed_form_or_none
+from symgrad.views.matrix import closed_form_or_none, with_rows
 from symgrad.views.rolled import Rolled
 
 __all__ = ["walkthrough"]
@@ -208,7 +208,8 @@ class _Story(Teller):
             return [self.typeset.line(form.jac, form.closed, reason)]
         head, _, right = form.shown.partition(" = ")
         index = head[head.find("[") + 1 : -1].split(",")
-        return [self.typeset.line(f"{form.jac}[{','.join(index[len(index) - form.rank :])}]", right, reason)]
+        before = [self.typeset.statement(line) for line in form.before]
+        return [*before, self.typeset.line(f"{form.jac}[{','.join(index[len(index) - form.rank :])}]", right, reason)]
 
     def closed_row(self, forms: FactorForms) -> list[Block]:
         """The product again, every factor in closed form with its shape beneath."""
@@ -233,13 +234,15 @@ class _Story(Teller):
             label = f"d_{self.names[f.by]}"
             self.typeset.names.setdefault(label, rf"\delta_{{{self.typeset.math(self.names[f.by]).tex}}}")
             others = {n: s for n, s in known.items() if n is not node}
-            form = closed_form_or_none(node, others, self.graph.ranges, d.viewer.forward, self.graph.words)
+            target, others, before = with_rows(node, others, self.graph.ranges, d.viewer.forward, self.graph.words)
+            form = closed_form_or_none(target, others, self.graph.ranges, d.viewer.forward, self.graph.words)
             if node in known or form is None:
                 continue
             head, right = label, form.body
             if form.lines or form.note:
-                head, _, right = component_text(node, others, self.graph.ranges, label, ranged=False).partition(" = ")
-            known[node] = label
+                head, _, right = component_text(target, others, self.graph.ranges, label, ranged=False).partition(" = ")
+            known = {**others, node: label}
+            lines += [self.typeset.statement(line) for line in before]
             lines.append(
                 Line(
                     self.typeset.parts(right),
@@ -268,8 +271,9 @@ class _Story(Teller):
             return self.section(words("By ", self.typeset.math(name), ": the result"), [warning], f"answer-{self.count + 1}")
         told = isinstance(matrix.form, Rolled)
         lines = [] if told else [self.typeset.statement(line) for line in matrix.form.lines]
-        body, kind = matrix.form.body, "component form, " if told else "closed form, "
+        body = matrix.form.body
         inside = body[1:].partition(" = ")[0] if left and body.startswith("D[") else ""
+        kind = "component form, " if inside else "closed form, "
         lines.append(self.typeset.statement(body, words(kind, self.typeset.shape(d.shape)), highlight=True, left=left + inside))
         blocks: list[Block] = [Equation(tuple(lines), f"result-{self.count + 1}")]
         if matrix.note and not told:
@@ -278,7 +282,7 @@ class _Story(Teller):
             head, _, body = index.form.body.partition(" = ")
             inside = head[1:]
             blocks.append(Paragraph(words("The same, entry by entry; both were read back as text and evaluated at random values, and agree:")))
-            lines = [self.typeset.statement(line) for line in index.form.lines]
+            lines = [self.typeset.statement(line) for line in index.form.lines if line not in matrix.form.lines]
             lines.append(self.typeset.line((left or "D") + inside, body, words("component form")))
             blocks.append(Equation(tuple(lines)))
         if not d.output.rank and d.variable.shape == d.shape:

@@ -6,6 +6,7 @@ from typing import Any
 
 from symgrad.views import terms as mx
 from symgrad.views.compose import Idx, NoMatrixForm
+from symgrad.views.factoring import transposed
 from symgrad.views.matrix_term import Shape, Term
 
 __all__ = ["Factors", "Frame", "frame_shape"]
@@ -159,7 +160,7 @@ class Factors:
             if v is None and w is None:
                 return mx.ones((i.size, j.size))
             return mx.mul(v if v is not None else mx.ones(column(i)), mx.transpose(w if w is not None else mx.ones(column(j))))
-        body = mx.elementwise([(m if a is i else mx.transpose(m), 1) for m, a, _ in self.matrices])
+        body = mx.elementwise([(m if a is i else transposed(m), 1) for m, a, _ in self.matrices])
         if v is not None and w is not None:
             return mx.elementwise([(mx.mul(v, mx.transpose(w)), 1), (body, 1)])
         return mx.mul(mx.diag(v), body) if v is not None else mx.mul(body, mx.diag(w)) if w is not None else body

@@ -13,7 +13,7 @@ from symgrad.core.shape import Size
 from symgrad.errors import UnsupportedError
 from symgrad.ops.arithmetic import filled
 
-__all__ = ["Composer", "Idx", "NoMatrixForm", "Product", "instantiate", "is_call", "is_shifted", "key", "known_facts"]
+__all__ = ["Composer", "Idx", "NoMatrixForm", "Product", "instantiate", "is_call", "is_shifted", "is_turned", "key", "known_facts"]
 
 
 class NoMatrixForm(UnsupportedError):
@@ -57,6 +57,8 @@ def known_facts(node: Node) -> frozenset[str]:
         return frozenset(("simplex", "positive"))
     if node.op.name in ("standardise.d", "standardise", "variance.d") or _is_deviation(node):
         return frozenset(("centered",))                    # deviations from the mean sum to zero along the last axis
+    if node.op.name == "sigmoid":
+        return frozenset(("logistic",))                    # its slope is s.*(1 - s)
     return frozenset(("onehot",)) if node.op.name == "onehot" else node.facts
 
 
@@ -111,6 +113,8 @@ def key(e: eq.Expr, env: Mapping[object, int] | None = None) -> tuple[Any, ...]:
 class Composer:
     """Opens nodes into index expressions. `names`: nodes that stay as they are (they have a name of their own)."""
 
+    widest = 99                                            # axes that a factor may have
+
     def __init__(self, names: Mapping[Node, str]) -> None:
         self.names = names
 
@@ -135,8 +139,8 @@ class Composer:
         return body is not None and body[0] == "+" and node not in self.names and any(o.op.has_delta and self.opens(o) for o in node.operands)
 
     def distributes(self, e: eq.Expr) -> bool:
-        """Whether a sum that is a factor must be multiplied out: it holds a delta or more than two axes."""
-        if len(eq.free(e)) > 2:
+        """Whether a sum that is a factor must be multiplied out: it holds a delta or more axes than a matrix term has."""
+        if len(eq.free(e)) > self.widest:
             return True
         stack = [e]
         while stack:
@@ -165,7 +169,7 @@ class Composer:
             return self.spread(("s", e[1].data))
         if tag == "s" and isinstance(e[1], int):
             return [(Fraction(e[1]), (), ())]
-        if tag == "r" and not is_shifted(e) and (self.opens(e[1]) or self.is_power(e[1]) or self.adds_deltas(e[1])):
+        if tag == "r" and (not is_shifted(e) or is_turned(e[1])) and (self.opens(e[1]) or self.is_power(e[1]) or self.adds_deltas(e[1])):
             return self.spread(instantiate(e[1], e[2]))
         if tag == "S":
             return [(c, e[1] + b, f) for c, b, f in self.spread(e[2])]
@@ -189,7 +193,7 @@ class Composer:
         if inner[0] == "+" and not self.distributes(inner):
             return [(Fraction(1), bound, (inner,))]
         parts = self.spread(a)
-        if len(parts) > 1 and a[0] == "r" and a[1].rank <= 2 and not self.distributes(instantiate(a[1], a[2])):
+        if len(parts) > 1 and a[0] == "r" and a[1].rank <= self.widest and not self.distributes(instantiate(a[1], a[2])):
             return [(Fraction(1), (), (a,))]
         return parts
 
@@ -338,6 +342,12 @@ def _fixed(delta: eq.Expr, bound: list[Idx]) -> tuple[Idx, eq.Index] | None:
         if c in (1, -1):                                   # v = (the rest) with the sign turned
             return v, eq.affine(-c * (c1 - c2), {n: -c * k for n, k in difference.items() if n is not v})
     return None
+
+
+def is_turned(node: Node) -> bool:
+    """Whether a node is its operand with the axes in another order."""
+    body = node.op.body
+    return body is not None and body[0] == "r" and len(node.operands) == 1 and sorted(map(str, body[2])) == sorted(node.op.out)
 
 
 def is_shifted(e: eq.Expr) -> bool:

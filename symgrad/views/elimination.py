@@ -13,7 +13,7 @@ from symgrad.views import terms as mx
 from symgrad.views import words
 from symgrad.views.bound import Factors, Frame, frame_shape
 from symgrad.views.compose import CALLS, Composer, Idx, NoMatrixForm, Product, instantiate, is_call, known_facts
-from symgrad.views.factoring import operations, shortened
+from symgrad.views.factoring import operations, shortened, transposed
 from symgrad.views.terms import Term
 
 __all__ = ["Eliminator", "Pieces"]
@@ -33,6 +33,8 @@ class Eliminator(Composer):
 
     `fixed`: indices that stay written, with their letters: with the index n of the examples fixed, h becomes the vector h[n].
     """
+
+    widest = 2
 
     def __init__(self, names: Mapping[Node, str], backward: set[Node] | None = None, fixed: Mapping[Idx, str] | None = None) -> None:
         super().__init__(names)
@@ -102,7 +104,7 @@ class Eliminator(Composer):
         if index != F:
             if len(set(index)) != len(index) or set(index) != set(F):
                 raise NoMatrixForm("an index that repeats")
-            return mx.transpose(self.matrix(e, index))
+            return transposed(self.matrix(e, index))
         shape = frame_shape(F)
         if node in self.names:
             return mx.leaf(self.names[node], shape, known_facts(node))

@@ -9,7 +9,7 @@ from symgrad.views.multiplying import multiplied, one_sigmoid
 from symgrad.views.terms import Term
 from symgrad.views.text import text
 
-__all__ = ["operations", "shortened"]
+__all__ = ["operations", "shortened", "transposed"]
 
 Rebuild = Callable[[Term], Term]
 
@@ -35,6 +35,17 @@ def shortened(m: Term) -> Term:
         _memo[m] = m                                       # what it is while its other forms are looked at
         _memo[m] = _shortened(m)
     return _memo[m]
+
+
+def transposed(m: Term) -> Term:
+    """m', with the transpose taken into the sums that are its factors where that is shorter."""
+    plain = mx.transpose(m)
+    coefficient, scalars, body = m.args if m.kind == "term" else (Fraction(1), (), m)
+    factors = body.args if body.kind == "mul" else (body,)
+    if not any(f.kind == "add" for f in factors):
+        return plain
+    inside = [shortened(mx.add([transposed(p) for p in f.args], f.shape[::-1])) if f.kind == "add" else mx.transpose(f) for f in reversed(factors)]
+    return min(plain, mx.term(coefficient, scalars, mx.mul(*inside)), key=operations)
 
 
 def _shortened(m: Term) -> Term:

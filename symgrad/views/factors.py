@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from symgrad.core.graph import Graph
-from symgrad.core.node import Node
+from symgrad.core.node import Node, topological
 from symgrad.core.shape import Shape
 from symgrad.derive.reverse import reverse
 from symgrad.ops.arithmetic import filled, product
@@ -13,7 +13,9 @@ from symgrad.views import terms as mx
 from symgrad.views.chain import Factor, Path, factors_of, follows_axis, multiplied_out, show_chain
 from symgrad.views.compose import Idx, NoMatrixForm
 from symgrad.views.elimination import Eliminator
-from symgrad.views.index import Letters, component_text
+from symgrad.views.index import component_text
+from symgrad.views.letters import Letters
+from symgrad.views.matrix import with_rows
 from symgrad.views.terms import Term
 from symgrad.views.text import text, tight
 
@@ -28,6 +30,7 @@ class FactorForm:
     jac: str
     closed: str
     shape: Shape
+    before: tuple[str, ...] = ()                           # lines that the line needs
     line: str = ""
     shown: str = ""                                        # the line for reading: deltas stay deltas
     diagonal: bool = False
@@ -52,6 +55,7 @@ class FactorForms:
         self.graph, self.names, self.labels = graph, dict(names), dict(labels or {})
         self.factors = factors_of(path)
         self.lines: list[str] = []
+        self.rows: dict[Node, str] = {}                    # what normalisations and the like cache, named once for all factors
         self._forms: dict[Factor, FactorForm] = {}
         self.index, self.per_example = examples or self._examples()
 
@@ -89,8 +93,7 @@ class FactorForms:
     def closed(self, factor: Factor) -> str:
         """The factor's closed form as an operand; one with more than two axes gets a line of its own and is named."""
         form = self.form(factor)
-        if form.line and form.line not in self.lines:
-            self.lines.append(form.line)
+        self.lines += [line for line in (*form.before, form.line) if line and line not in self.lines]
         return f"({form.closed})" if form.closed.startswith("-") else form.closed
 
     def product(self, path: Path) -> str:
@@ -112,13 +115,19 @@ class FactorForms:
             for f in factors:
                 name = self.free_name(f"J{self.factors.index(f) + 1}")
                 inside = ",".join(x for x in (axes[f.of], axes[f.by]) if x)
-                line = component_text(self._node(f), {n: s for n, s in self.names.items() if n is not self._node(f)}, self.graph.ranges, name)
-                if line not in self.lines:
-                    self.lines.append(line)
+                node, names, before = self._with_rows(self._node(f), {n: s for n, s in self.names.items() if n is not self._node(f)}, f.of)
+                line = component_text(node, names, self.graph.ranges, name)
+                self.lines += [x for x in (*before, line) if x not in self.lines]
                 shown.append(f"{name}[{inside}]" if inside else name)
             terms.append("*".join(shown))
         left = ",".join(x for x in (axes[self.factors[0].of], axes[self.factors[-1].by]) if x)
         return f"D[{left}] = {' + '.join(terms)}" if left else " + ".join(terms)
+
+    def _with_rows(self, node: Node, names: Mapping[Node, str], of: Node) -> tuple[Node, dict[Node, str], list[str]]:
+        """The node, all names and the lines of fresh ones, with what rows cache among the names."""
+        node, found, lines = with_rows(node, {**names, **self.rows}, self.graph.ranges, topological([of]), self.graph.words)
+        self.rows |= {n: s for n, s in found.items() if n not in names}
+        return node, found, lines
 
     def free_name(self, name: str) -> str:
         """J1, J2, ... with underscores behind it while the graph has such a name."""
@@ -177,7 +186,8 @@ class FactorForms:
             letters_by[0] = letters_of[0]
         kept = letters_of + letters_by[1 if by in self.per_example and of in self.per_example else 0:]
         diagonal = product([(node, letters_of + letters_by)], kept)
-        line = component_text(diagonal, names, self.graph.ranges, name)
+        diagonal, found, before = self._with_rows(diagonal, names, of)
+        line = component_text(diagonal, found, self.graph.ranges, name)
         closed = f"{name}[{self.index}]" if of in self.per_example or by in self.per_example else name
-        shown = component_text(diagonal, names, self.graph.ranges, name, ranged=False)
-        return FactorForm(factor, self.jac(factor), closed, shape, line, shown)
+        shown = component_text(diagonal, found, self.graph.ranges, name, ranged=False)
+        return FactorForm(factor, self.jac(factor), closed, shape, tuple(before), line, shown)

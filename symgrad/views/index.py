@@ -11,54 +11,15 @@ from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node, topological
 from symgrad.core.shape import size_expression, size_text
 from symgrad.ops.stacking import MERGE
 from symgrad.views import terms as mx
-from symgrad.views.compose import CALLS, Composer, Idx, Product, instantiate, is_call, is_shifted, key
+from symgrad.views.compose import CALLS, Composer, Idx, NoMatrixForm, Product, instantiate, is_call, is_shifted, is_turned, key, known_facts
 from symgrad.views.elimination import Eliminator
+from symgrad.views.letters import Letters, declared, with_ranges
 from symgrad.views.text import call_text, number_text, scalar_text, terms_of, text, tight
 
-__all__ = ["Letters", "component_terms", "component_text", "formula_text"]
+__all__ = ["component_terms", "component_text", "formula_text"]
 
-POOL = "ijklpqrstuvabcdefghmnowxyz"
-
-
-class Letters:
-    """Names for indices: the letter the user gave to a range of that size, else the size's own letter, else i, j, k, ..."""
-
-    def __init__(self, ranges: Mapping[str, object], reserved: Sequence[str] = ()) -> None:
-        self.by_size: dict[object, str] = {}
-        self.by_name = dict(ranges)
-        for name, size in ranges.items():
-            self.by_size.setdefault(size, name)
-        self.given: dict[Idx, str] = {}
-        self.taken: set[str] = set(reserved)
-
-    def copy(self) -> Letters:
-        """The same letters so far."""
-        found = Letters(self.by_name, ())
-        found.given, found.taken = dict(self.given), set(self.taken)
-        return found
-
-    def __getitem__(self, i: Idx) -> str:
-        if i not in self.given:
-            size = i.size
-            wish = self.by_size.get(size) or (str(size)[0].lower() if isinstance(size, str) and size[0].isalpha() else "i")
-            closed = self.taken | {name for name, s in self.by_name.items() if s != size}
-            if wish in closed:
-                wish = next((c for c in POOL if c not in closed), f"i{len(self.taken)}")
-            self.given[i] = wish
-            self.taken.add(wish)
-        return self.given[i]
-
-    def show(self, index: eq.Index) -> str:
-        """An index as text; an affine one counts from 1."""
-        if isinstance(index, Idx):
-            return self[index]
-        constant, terms = eq.affine_parts(index)
-        out = ""
-        for name, c in terms.items():
-            out += ("-" if c < 0 else "+" if out else "") + (f"{abs(c)}*" if abs(c) != 1 else "") + self[name]  # type: ignore[index]  # names of an affine index are indices
-        shift = constant + 1 - sum(terms.values())
-        return out + (f"{shift:+d}" if shift and out else "" if out else str(shift))
-
+DEVIATIONS = ("standardise.d", "variance.d")
+"""x less its mean over the last axis: the mean of the squares is the variance."""
 
 class _Printer:
     def __init__(self, composer: Composer, letters: Letters) -> None:
@@ -97,22 +58,50 @@ class _Printer:
                     grown = True
             groups.append((names, members))
         sizes = [(("s", names[0].size), Fraction(1)) for names, members in groups if not members]
-        sums = [t for g in groups if g[1] for t in self.bound_sum(*g)]
+        sums: list[str] = []
+        for names, members in groups:
+            coefficient, free, mean = _mean(names, coefficient, free) if members else (coefficient, free, False)
+            sums += self.bound_sum(names, members, mean) if members else []
         text = self.plain(abs(coefficient), free + sizes, sums)
         if coefficient == -1 and not sums and not sizes and len(free) == 1 and free[0][0][0] != "d" and not _is_tight(text, "+-*/ "):
             text = f"({text})"
         return "-" + text if coefficient < 0 else text
 
-    def bound_sum(self, names: list[Idx], members: list[tuple[eq.Expr, Any]]) -> list[str]:
-        """`sum[i,j](...)`; an index that turns out not to occur is a size in front."""
+    def bound_sum(self, names: list[Idx], members: list[tuple[eq.Expr, Any]], mean: bool = False) -> list[str]:
+        """`sum[i,j](...)` or, divided by the number of its terms, `mean[i,j](...)`; an index that turns out not to occur is a size in front."""
         order = [self.letters[b] for b in names]
+        word = "mean" if mean else "sum"
         inside = self.plain(Fraction(1), members, [])
         if len(members) == 1 and members[0][0][0] == "+" and members[0][1] == 1:
             inside = self.sum(self.composer.products(members[0][0]))
+        if mean and len(members) == 1 and members[0][1] == 2 and (x := self.deviating(members[0][0], names)):
+            word, inside = "var", self.text(x)
         there = {c for part in re.findall(r"\[([^\]]*)\]", inside) for c in re.findall(r"\w+", part)}
-        sizes = [size_text(b.size) for b in names if self.letters[b] not in there]
         kept = [c for c in order if c in there]
-        return [*sizes, f"sum[{','.join(kept)}]({inside})" if kept else inside if _is_tight(inside) else f"({inside})"]
+        whole = {c for part in re.findall(r"\[([^\]]*)\]", inside) for c in part.split(",")} | set(self.letters.by_name)
+        told = [f"ones({size_text(b.size)})[{c}]*".replace(" ", "") for b, c in zip(names, order, strict=True) if c in there and c not in whole]
+        if any("floor" in t for t in told):
+            raise NoMatrixForm("the notation has no word for the number of windows, a size rounded down; declare the length as a number")
+        inside = "".join(told) + (inside if not told or _is_tight(inside, "+- ") else f"({inside})")
+        sizes = [size_text(b.size) for b in names if self.letters[b] not in there and not mean]
+        return [*sizes, f"{word}[{','.join(kept)}]({inside})" if kept else inside if _is_tight(inside) else f"({inside})"]
+
+    def logistic(self, e: eq.Expr) -> str | None:
+        """The text of s where e is s - s^2 and s the sigmoid of something, by name."""
+        if e[0] != "+" or len(e[1]) != 2:
+            return None
+        s = next((a for a in e[1] if a[0] == "r" and a[1] in self.composer.names and "logistic" in known_facts(a[1])), None)
+        square = ("*", (("n", Fraction(-1)), ("^", s, ("n", Fraction(2)))))
+        return self.text(s) if s is not None and square in e[1] else None
+
+    def deviating(self, e: eq.Expr, along: Sequence[Idx]) -> eq.Expr | None:
+        """x where e is x less its mean along the last axes, those of the indices."""
+        if e[0] != "r" or e[1].op.name not in DEVIATIONS or e[1] in self.composer.names or len(set(e[2])) != len(e[2]):
+            return None
+        reduced = e[1].rank - len(e[1].op.origin[1][0] if e[1].op.origin else ())
+        if len(along) != reduced or set(e[2][-reduced:]) != set(along):
+            return None
+        return ("r", e[1].operands[0], e[2])
 
     def plain(self, coefficient: Fraction, factors: Sequence[tuple[eq.Expr, Any]], extra: Sequence[str]) -> str:
         if len(factors) == 1 and not extra and coefficient == 1 and factors[0][1] == 1:
@@ -120,7 +109,11 @@ class _Printer:
         up: list[str] = []
         down: list[str] = []
         for f, e in factors:
-            (down if e < 0 else up).append(self.power(f, abs(e)))
+            slope = self.logistic(f) if e == 1 else None
+            if slope is not None:
+                up += [slope, f"(1 - {slope})"]
+            else:
+                (down if e < 0 else up).append(self.power(f, abs(e)))
         shown, _ = number_text(coefficient)
         if coefficient != 1 and "/" in shown:
             if coefficient.numerator != 1:
@@ -207,6 +200,8 @@ class _Printer:
     def reference(self, e: eq.Expr) -> str:
         node, index = e[1], e[2]
         inside = f"[{','.join(self.letters.show(i) for i in index)}]" if index else ""
+        if is_turned(node) and node not in self.composer.names:
+            return self.reference(instantiate(node, index))
         if is_shifted(e):                                  # an array is zero outside its range: `pad` says so
             return f"pad({self.composer.names.get(node) or node.name or text(self.matrices.of(node))}){inside}"
         if node.op.name == "ones" and len(index) == 1:
@@ -253,6 +248,20 @@ class _Printer:
         return tight(fixed.matrix(("r", node, (*lead, *inner)), inner)) + (f"[{','.join(self.letters.show(i) for i in rest)}]" if rest else "")
 
 
+def _mean(names: list[Idx], coefficient: Fraction, free: Sequence[tuple[eq.Expr, Any]]) -> tuple[Fraction, list[tuple[eq.Expr, Any]], bool]:
+    """(coefficient, factors, whether the sum is a mean): the sizes of the summed indices taken out of the divisors."""
+    left, number = list(free), coefficient
+    alone = all(isinstance(b.size, int) for b in names)    # 1/2 of a sum of two is left as it is
+    for b in names:
+        if isinstance(b.size, int) and number.denominator % b.size == 0 and b.size > (2 if alone else 1):
+            number *= b.size
+        elif found := next((f for f in left if f[0] == ("s", b.size) and f[1] < 0), None):
+            left[left.index(found)] = (found[0], found[1] + 1)
+        else:
+            return coefficient, list(free), False
+    return number, [f for f in left if f[1]], True
+
+
 def _is_tight(text: str, loose: str = "+-*/^ ") -> bool:
     """Whether a text is one operand: a name or call with its brackets, or a number; none of `loose` stands outside brackets."""
     depth, opened = 0, False
@@ -269,10 +278,11 @@ def _is_tight(text: str, loose: str = "+-*/^ ") -> bool:
 
 
 def component_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str = "D", *, ranged: bool = True,
-                   reserved: Sequence[str] = ()) -> str:
+                   declare: bool = False, reserved: Sequence[str] = ()) -> str:
     """`left[i, j] = ...` with every sum written out. Raises NoMatrixForm where a part has no text.
 
     ranged: the range of every index on the left follows from the text, so that it parses; else deltas stay deltas, for reading.
+    declare: an index that stands in affine ones only, as in `x[c, 2*i+p-1]`, gets an `index p = 1..3` line in front.
     reserved: letters that no index gets.
     """
     letters = Letters(ranges, reserved)
@@ -281,8 +291,9 @@ def component_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, o
     head = ",".join(letters[i] for i in F)
     products = composer.products(("r", node, F))
     body = _Printer(composer, letters).sum(products)
-    body = _ranged(body, letters, F) if ranged else body
-    return f"{left}[{head}] = {body}" if head else f"{left} = {body}" if left else body
+    lines = declared(body, letters, F) if declare else []
+    body = with_ranges(body, letters, F) if ranged else body
+    return "\n".join((*lines, f"{left}[{head}] = {body}" if head else f"{left} = {body}" if left else body))
 
 
 def component_terms(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], reserved: Sequence[str] = ()) -> tuple[list[str], list[str]]:
@@ -333,32 +344,6 @@ def _blind(e: eq.Expr, bound: Sequence[Idx], places: dict[Node, int]) -> str:
     return f"{e[0]}{e[1] if e[0] == 'f' else ''}({','.join(_blind(a, bound, places) for a in eq.children(e))})"
 
 
-def _ranged(body: str, letters: Letters, F: Sequence[Idx]) -> str:
-    """The text, with `ones(n)[i]` or `eye(n)[i,j]` where the range of an index on the left would follow from nothing.
-
-    A reader knows the range of an index that stands on an axis of a name before it reads a term, of any other one only behind it.
-    """
-    names = [letters[i] for i in F]
-    plain = re.sub(r"delta\[[^\]]*\]", "", body)
-    pairs = [(i, j) for i, j in (m.split(",") for m in re.findall(r"delta\[([^\]]*)\]", body)) if i in names and j in names]
-    known = {c for inside in re.findall(r"(?<![\w)'])[A-Za-z]\w*'*\[([^\]]*)\]", plain) for c in inside.split(",")} | set(letters.by_name)
-    for i, j in pairs:
-        if i not in known and j not in known:
-            size = size_text(F[names.index(i)].size)
-            body = body.replace(f"delta[{i},{j}]", f"eye({size})[{i},{j}]")
-    apart = re.sub(r"delta\[[^\]]*\]", "", body)           # a delta tells a range only where it meets an index that has one
-    seen = {c for inside in re.findall(r"\[([^\]]*)\]", apart) for c in inside.split(",")} | set(letters.by_name)
-    for pair in pairs:
-        seen |= set(pair) if set(pair) & seen else set()
-    missing = [i for i in F if letters[i] not in seen]
-    if not missing:
-        return body
-    if body == "0":
-        return f"zeros({','.join(size_text(i.size) for i in F)})[{','.join(names)}]"
-    ones = "*".join(f"ones({size_text(i.size)})[{letters[i]}]" for i in missing)
-    return ones if body == "1" else f"{ones}*{body}" if " " not in body and not body.startswith("-") else f"{ones}*({body})"
-
-
 def size_names(nodes: Sequence[Node]) -> set[str]:
     """The names of all sizes of nodes."""
     return {s.name for size in {s for n in nodes for s in n.shape if not isinstance(s, int)} for s in size_expression(size).free_symbols}
@@ -384,8 +369,8 @@ def formula_text(node: Node, names: Mapping[Node, str], ranges: Mapping[str, obj
             n = "" if abs(c) == 1 else number_text(abs(c))[0] + ("*" if up_text else "")
             t = ("-" if c < 0 else "") + ((n + up_text) or "1") + down_text
             out += t if not out else " - " + t[1:] if t.startswith("-") else " + " + t
-    ranged = _ranged(out or "0", letters, F)
-    return f"{left}[{head}] = {ranged}" if head else f"{left} = {ranged}"
+    shown = with_ranges(out or "0", letters, F)
+    return f"{left}[{head}] = {shown}" if head else f"{left} = {shown}"
 
 
 def _indexable(m: mx.Term) -> str:

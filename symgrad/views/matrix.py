@@ -9,19 +9,21 @@ from dataclasses import dataclass
 from symgrad.core import equation as eq
 from symgrad.core.node import NUMBER, SIZE, VARIABLE, Node, topological
 from symgrad.ops.stacking import MERGE, SPLIT
-from symgrad.views.compose import NoMatrixForm, is_call
+from symgrad.views.compose import NoMatrixForm, is_call, is_turned
 from symgrad.views.elimination import Eliminator
 from symgrad.views.index import component_text, formula_text
+from symgrad.views.regrouping import regrouped
+from symgrad.views.row_names import Labels, free_name, labelled, straightened
 from symgrad.views.terms import transpose
 from symgrad.views.text import text
 
-__all__ = ["Form", "below", "closed_form", "closed_form_or_none", "index_form"]
+__all__ = ["Form", "below", "closed_form", "closed_form_or_none", "index_form", "with_rows"]
 
 Show = Callable[[Node, Mapping[Node, str], str], str]
 """How a node prints, given the names so far and a name for the left side."""
 
-PLAIN = frozenset(("transpose", "negate", "identity", "logsumexp", "log_softmax.u"))
-"""Ops not worth a name: reorderings, and what is part of a softmax where it is used again."""
+PLAIN = frozenset(("transpose", "negate", "identity", "logsumexp", "log_softmax.u", "standardise.d"))
+"""Ops not worth a name: reorderings, and what is part of a softmax or of a standardised value where it is used again."""
 
 ALWAYS = 1000
 """As many uses as make a name worth it whatever its length: for what has no text where it stands."""
@@ -76,18 +78,23 @@ def closed_form(target: Node, names: Mapping[Node, str], ranges: Mapping[str, ob
             try:
                 term = Eliminator(others, backward).of(node)
                 body = text(transpose(term) if row and not left else term)
-                return f"{left} = {body}" if left else body
+                line = f"{left} = {body}" if left else body
+                if left and node in labels.always:
+                    return min(line, component_text(node, others, ranges, left), key=lambda t: ("ones(" in t, len(t)))
+                return line
             except NoMatrixForm:
                 if not left:
                     raise
         return _component(node, others, ranges, left, backward)
-    backward = set(topological([target])) - set(forward)
+    original, target = target, straightened(target, (forward := set(forward)))
+    backward = set(topological([target])) - forward
+    labels = labelled(below(target, names), names, backward)
     try:
         if target.rank > 2:
             raise NoMatrixForm(f"{target.rank} axes")
-        return _shortest(target, names, taken, show)
+        return _shortest(target, names, taken, show, labels)
     except NoMatrixForm as reason:
-        form = index_form(target, names, ranges, forward, taken)
+        form = index_form(original, names, ranges, forward, taken)
         return Form(form.lines, form.body, f"no matrix form: {reason}")
 
 
@@ -101,12 +108,40 @@ def closed_form_or_none(target: Node, names: Mapping[Node, str], ranges: Mapping
 
 
 def index_form(target: Node, names: Mapping[Node, str], ranges: Mapping[str, object], forward: Iterable[Node] = (), taken: Iterable[str] = ()) -> Form:
-    """`D[i,j] = ...`, after definition lines where parts are named."""
-    backward = set(topological([target])) - set(forward)
+    """`D[i,j] = ...`, after definition lines where parts are named and `index` lines for what only affine indices hold."""
+    try:
+        return _index_form(target, names, ranges, set(forward), taken)
+    except NoMatrixForm:
+        if (other := regrouped(target, names)) is target:
+            raise
+        return _index_form(other, names, ranges, set(forward), taken)
+
+
+def _index_form(target: Node, names: Mapping[Node, str], ranges: Mapping[str, object], forward: set[Node], taken: Iterable[str]) -> Form:
+    target = straightened(target, forward)
+    backward = set(topological([target])) - forward
+    labels = labelled(below(target, names), names, backward)
     def show(node: Node, given: Mapping[Node, str], left: str) -> str:
         others = {n: s for n, s in given.items() if n is not node}
         return _component(node, others, ranges, left or "D", backward)
-    return _shortest(target, names, taken, show)
+    form = _shortest(target, names, taken, show, labels)
+    *ranged, body = form.body.split("\n")
+    return Form((*form.lines, *ranged), body)
+
+
+def with_rows(target: Node, names: Mapping[Node, str], ranges: Mapping[str, object], forward: Iterable[Node],
+              taken: Iterable[str]) -> tuple[Node, dict[Node, str], list[str]]:
+    """(target, names, lines): the same value with names for the rows that it reads, and the lines that define these."""
+    target = straightened(target, (forward := set(forward)))
+    order = below(target, names)
+    labels = labelled(order, names, set(topological([target])) - forward)
+    found, lines = dict(names), list[str]()
+    for node in order:
+        if node in labels.always and node is not target:
+            name = free_name(labels.names[node], {*found.values(), *taken})
+            lines.append(component_text(node, found, ranges, name))
+            found[node] = name
+    return target, found, lines
 
 
 def _component(node: Node, names: Mapping[Node, str], ranges: Mapping[str, object], left: str, backward: set[Node]) -> str:
@@ -116,7 +151,7 @@ def _component(node: Node, names: Mapping[Node, str], ranges: Mapping[str, objec
             return f"{left} = {text(Eliminator(names, backward).of(node))}"
         except NoMatrixForm:
             pass
-    plain = component_text(node, names, ranges, left)
+    plain = component_text(node, names, ranges, left, declare=left == "D")
     if node.rank <= 2 and len(plain) <= 120:
         return plain
     try:
@@ -133,59 +168,68 @@ def _sums_freely(formula: str) -> bool:
     return not used <= set(re.findall(r"\b[a-z]\w*\b", head[head.find("["):]))
 
 
-def _shortest(target: Node, names: Mapping[Node, str], taken: Iterable[str], show: Show) -> Form:
-    """The form without names of our own or the one with them, whichever is shorter."""
+def _shortest(target: Node, names: Mapping[Node, str], taken: Iterable[str], show: Show, labels: Labels) -> Form:
+    """The form without names of our own or the one with them, whichever is shorter; what a row caches is named in any case."""
     order = [n for n in below(target, names) if n is not target and n not in names]
     weight: dict[Node, int] = {}
     for n in [*order, target]:
         weight[n] = min(10**6, 1 + sum(weight.get(o, 1) for o in n.operands))
     inline: Form | None = None
-    if weight[target] <= INLINE_LIMIT:
+    if weight[target] <= INLINE_LIMIT and not labels.always:
         try:
             inline = Form((), show(target, names, ""))
         except NoMatrixForm:
             inline = None
-    candidates = _candidates(target, order)
+    candidates = _candidates(target, order, labels)
     if inline is not None and (not candidates or len(inline.body) <= SHORT):
         return inline
-    forms = [_with_names(target, names, candidates, taken, show)]
+    forms = [_with_names(target, names, candidates, taken, show, labels)]
     if forms[0].lines and any(n.rank > 1 for n, _ in candidates):        # what vanishes in a matrix does not show behind its name
         with suppress(NoMatrixForm):
-            forms.append(_with_names(target, names, [(n, uses) for n, uses in candidates if n.rank < 2 or uses >= ALWAYS], taken, show))
+            forms.append(_with_names(target, names, [(n, uses) for n, uses in candidates if n.rank < 2 or uses >= ALWAYS], taken, show, labels))
     return min([inline, *forms] if inline is not None else forms, key=lambda form: len(str(form)))
 
 
-def _candidates(target: Node, order: Sequence[Node]) -> list[tuple[Node, int]]:
+def _candidates(target: Node, order: Sequence[Node], labels: Labels) -> list[tuple[Node, int]]:
     """Nodes worth a name with their number of uses: those used twice, and those that have no matrix text of their own."""
-    uses: dict[Node, int] = {}
+    uses = {n: count - 1 for n, count in labels.reads.items()}
     shifted: set[Node] = set()                             # read at a shifted or literal index: only a name can be
     for n in [*order, target]:
         for o in n.operands:
             uses[o] = uses.get(o, 0) + 1
         if n.op.body is not None:
-            shifted |= {n.operands[r[1]] for r in eq.references(n.op.body) if any(eq.is_affine(i) for i in r[2])}
+            shifted |= {_unturned(n.operands[r[1]]) for r in eq.references(n.op.body) if any(eq.is_affine(i) for i in r[2])}
     found = []
     for n in order:
         leaf = n.op in (VARIABLE, NUMBER, SIZE) or not n.operands or n.op.has_delta or n.op.name in PLAIN
         several = n.rank > 0 and n.op.body is not None and any(e[0] == "f" and len(e[2]) > 1 for e in eq.walk(n.op.body))
         along = n.op.body is None and n.op.origin is not None and n.op.name not in (MERGE, SPLIT)
-        if several or along or (n in shifted and n.op.body is not None and n.operands):
+        if n in labels.always or several or along or (n in shifted and n.op.body is not None and n.operands):
             found.append((n, ALWAYS))
         elif not leaf and uses.get(n, 0) > 1:
             found.append((n, uses[n]))
     return found
 
 
-def _with_names(target: Node, names: Mapping[Node, str], candidates: Sequence[tuple[Node, int]], taken: Iterable[str], show: Show) -> Form:
+def _unturned(node: Node) -> Node:
+    """The node below changes of the order of axes."""
+    while is_turned(node):
+        node = node.operands[0]
+    return node
+
+
+def _with_names(target: Node, names: Mapping[Node, str], candidates: Sequence[tuple[Node, int]], taken: Iterable[str], show: Show,
+                labels: Labels) -> Form:
     used = {*names.values(), *taken}
     given = dict(names)
     lines: list[tuple[str, str]] = []
     count = 0
     for node, uses in candidates:
-        name = f"t{count + 1}"
-        while name in used:
-            count += 1
-            name = f"t{count + 1}"
+        if node in labels.names:
+            name = free_name(labels.names[node], used)
+        else:
+            while (name := f"t{count + 1}") in used:
+                count += 1
         try:
             line = show(node, given, name)
         except NoMatrixForm:

@@ -16,7 +16,7 @@ from symgrad.core.shape import Shape, Size, size_expression
 from symgrad.core.symbols import base, index_symbol
 from symgrad.errors import InputError, ShapeError, UnsupportedError, nearest
 from symgrad.notation.parse import parse
-from symgrad.notation.statements import Definition, Output, Statement
+from symgrad.notation.statements import Definition, Family, Output, Statement
 from symgrad.notation.syntax import (
     Affine,
     Binary,
@@ -81,7 +81,8 @@ def _converted(lines: Sequence[Statement | Expression], shapes: Mapping[str, Sha
     trees: list[Expression] = []
     definitions: dict[str, Definition] = {}
     try:
-        for line in lines:
+        ranges = {**(ranges or {}), **{line.name: line.last for line in lines if isinstance(line, Family)}}
+        for line in (line for line in lines if not isinstance(line, Family)):
             if not isinstance(line, Definition | Output | Expression):
                 kind = type(line).__name__.lower()
                 raise UnsupportedError(f"a line of kind {kind} has no sympy form: give expressions and `name = ...` lines")
@@ -93,7 +94,7 @@ def _converted(lines: Sequence[Statement | Expression], shapes: Mapping[str, Sha
         if isinstance(lines[-1], Definition):
             del definitions[lines[-1].name]
         reserved = frozenset(name for tree in trees for name in index_names(tree))
-        reader = _Reader(shapes, functions, ranges or {}, definitions, _whole_names(trees), reserved)
+        reader = _Reader(shapes, functions, ranges, definitions, _whole_names(trees), reserved)
         return reader.value(trees[-1], {name: index_symbol(name) for name in free_indices(trees[-1])}).expr
     except RecursionError:
         raise UnsupportedError("the expression is nested too deeply for sympy: name a part on a line of its own") from None

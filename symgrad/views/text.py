@@ -221,9 +221,9 @@ def _add(m: Term) -> tuple[str, int]:
 
 
 def _logistic(m: Term) -> Term | None:
-    """s where the sum is s - s^2 and s a sigmoid: the slope s.*(1 - s)."""
+    """s where the sum is s - s^2 and s a sigmoid, by name or as a call: the slope s.*(1 - s)."""
     s = m.args[0]
-    if len(m.args) != 2 or s.kind != "call" or s.args[0] != "sigmoid":
+    if len(m.args) != 2 or not ("logistic" in mx.facts_of(s) or (s.kind == "call" and s.args[0] == "sigmoid")):
         return None
     square = mx.scalar_power(s, 2) if s.shape == mx.SCALAR else mx.elementwise([(s, 2)])
     return s if m.args[1] == mx.term(-1, [], square) else None
