@@ -167,3 +167,22 @@ def test_the_layer_is_the_attention_of_the_course(cases: dict[str, Case]) -> Non
     case = cases["attention"]
     layer = case.net.parse("attention(X/2, X/2, X)")
     assert np.allclose(sg.evaluate(layer, case.values), case.value("A"), rtol=1e-14)
+
+
+def test_an_arrow_shows_the_derivative_along_it_alone() -> None:
+    """By Wx, a2 = Wx*x2 + Wh*h1 moves along two ways: the arrow between them is x2, the way through h1 has arrows of its own."""
+    net = sg.parse((FOLDER / "two_steps_in_time.sg").read_text(encoding="utf-8"))
+    arrows = sg.draw(sg.differentiate(net, wrt=["Wx"])).diagram.arrows
+    shown = [a.text for a in arrows if a.kind == "backward"]
+    assert "jac(a2, Wx) = x2" in shown and "jac(a2, h1) = Wh" in shown and "jac(h1, a1) = 1 - h1^2" in shown
+
+
+def test_a_start_by_another_name_stands_once_in_the_table(cases: dict[str, Case]) -> None:
+    text = str(sg.solve(cases["recurrent"].net, wrt="Wh", picture=False))
+    assert len([line for line in text.splitlines() if "parameter" in line]) == 4
+
+
+def test_no_minus_zero_is_printed() -> None:
+    net = sg.parse("data x : vector(D)\ny = -x\nloss = norm2(y)^2")
+    text = str(sg.solve(net, wrt="x", values={"x": [0.0, 1.0]}, picture=False))
+    assert "[ 0. -1.]" in text and "-0." not in text
