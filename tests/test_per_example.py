@@ -129,6 +129,12 @@ def test_no_array_has_the_examples_twice(name: str) -> None:
         assert max(n.shape.count("N") for n in topological([derivative.node])) == 1, p
 
 
+def test_programs_spread_a_product_over_all_axes_once() -> None:
+    """x[n,d]*v[k]*e[n]*(1 - h[n,k]^2): what has the axes n, k is multiplied before it meets x."""
+    source = sg.compile(sg.per_example(sg.parse(NETWORKS["sum"][0]), "W")["W"]).source
+    assert source.count("[:, :, None]") == 1 and source.count("[:, None]") == 1
+
+
 def test_a_wrong_norm_fails_the_check() -> None:
     d = sg.per_example(sg.parse(NETWORKS["sum"][0]), "W")["W"].squared_norms
     assert d.node is not None
