@@ -7,7 +7,7 @@ _PLACES = {
     "symgrad.network": ("define", "parse"),
     "symgrad.verbs": ("as_record", "compile", "data", "evaluate", "graph", "param", "run_at", "running", "schedule", "statistics", "wanted_names"),
     "symgrad.results": ("Derivation", "Derivative"),
-    "symgrad.derivations": ("differentiate", "hessian", "hvp", "jacobian", "jvp", "vjp"),
+    "symgrad.derivations": ("differentiate", "hessian", "hvp", "jacobian", "jvp", "per_example", "vjp"),
     "symgrad.run.gate": ("ungated",),
     "symgrad.outputs": ("Picture", "Solution", "check_target", "draw", "solve"),
     "symgrad.interop.numpy_tracing": ("trace",),

@@ -22,6 +22,9 @@ from symgrad.derivations import (
     jvp as jvp,
 )
 from symgrad.derivations import (
+    per_example as per_example,
+)
+from symgrad.derivations import (
     vjp as vjp,
 )
 from symgrad.errors import (

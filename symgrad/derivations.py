@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 from symgrad.core.graph import Graph, as_graph, check_unique
 from symgrad.core.node import Node, topological
+from symgrad.derive.examples import Examples, example_axes, terms
 from symgrad.derive.forward import forward
 from symgrad.derive.reverse import reverse
 from symgrad.derive.structure import structure_of, within_structure
@@ -12,7 +14,7 @@ from symgrad.derive.targets import Layout, Wrt, checked, name_of, only_one, reas
 from symgrad.errors import InputError
 from symgrad.results import Derivation, Derivative
 
-__all__ = ["differentiate", "elsewhere", "hessian", "hvp", "jacobian", "jvp", "vjp"]
+__all__ = ["differentiate", "elsewhere", "hessian", "hvp", "jacobian", "jvp", "per_example", "vjp"]
 
 
 def differentiate(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, layout: Layout = None, *, structured: bool = True) -> Derivation:
@@ -41,6 +43,23 @@ def differentiate(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = No
                                  "" if result is not None else reason_for_zero(output, node), sweep, structure=structure,
                                  again=functools.partial(lambda name, other: again(other)[name], name))
     return Derivation(graph, output, shown, found, sweep, again)
+
+
+def per_example(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, examples: Examples = None) -> Derivation:
+    """The gradients of the terms of a loss that is a sum or mean over examples: d["W"] is (N, *W's shape), d["W"].squared_norms is (N,).
+
+    A factor in front of the sum, 1/N of a mean, stays in every term, so that the sum over the examples is the gradient. The value of the
+    derivation is the terms, (N,). examples: the index of the notation, the name of a size, or {variable: axis}; None: the first index that
+    a data variable carries. Raises InputError; UnsupportedError for a network that mixes examples, as batch norm does.
+    """
+    graph = as_graph(net)
+    loss, targets = graph.output if of is None else graph.resolve(of), wanted(graph, wrt)
+    d = differentiate(graph, list(targets), terms(graph, loss, targets.values(), example_axes(graph, examples)))
+
+    def again(other: Graph) -> Derivation:
+        return per_example(other, list(targets), elsewhere(graph, loss, of), examples)
+    found = {k: replace(v, again=functools.partial(lambda name, other: again(other)[name], k)) for k, v in d.derivatives.items()}
+    return replace(d, derivatives=found, again=again)
 
 
 def jacobian(net: Graph | Node, of: str | Node | None = None, wrt: str | Node | None = None, layout: Layout = None) -> Derivative:

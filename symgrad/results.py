@@ -12,6 +12,7 @@ import symgrad.network  # noqa: F401  # gives Graph.parse its parser
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node, Variable, topological
 from symgrad.core.shape import Shape, shape_text, size_names, size_number
+from symgrad.derive.examples import squares
 from symgrad.derive.reverse import Reverse, Step
 from symgrad.derive.targets import Layout
 from symgrad.errors import InputError, UnsupportedError
@@ -68,7 +69,7 @@ class Derivative:
     @property
     def variable_shape(self) -> Shape:
         """The axes of what is differentiated by; for products with a vector, of the result."""
-        return self.variable.shape
+        return () if self.kind == "squared_norms" else self.variable.shape
 
     @functools.cached_property
     def viewer(self) -> Viewer:
@@ -121,6 +122,13 @@ class Derivative:
         note = f"by all entries of {self.name} as if they were free; the result is then taken within the {self.structure} structure"
         return replace(view, form=replace(view.form, note="; ".join(x for x in (view.form.note, note) if x)))
 
+    @functools.cached_property
+    def squared_norms(self) -> Derivative:
+        """The sum of the squares of this derivative over the axes of the variable, of the output's shape: one norm for each example."""
+        node = None if self.node is None else squares(self.node, self.axes, frozenset(topological([self.output])))
+        again = None if self.again is None else functools.partial(lambda found, other: found(other).squared_norms, self.again)
+        return replace(self, node=node, kind="squared_norms", layout=None, structure="", again=again)
+
     def code(self, backend: str = "numpy") -> str:
         """The source of a program that computes this derivative."""
         return source_of(self, backend)
@@ -171,7 +179,7 @@ class Derivative:
         there = self._at(values or {})
         if there is not self:
             return there.verify(values, seed, functions)
-        claim = Claim(self.output, self.variable, self.node, self.base, self.structure)
+        claim = Claim(self.output, self.variable, self.node, self.base, self.structure, self.kind == "squared_norms")
         return verify({self.name: claim}, self.graph, values, seed, function_values(functions))
 
 

@@ -11,7 +11,7 @@ import symgrad
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PROGRAMS = sorted(EXAMPLES.glob("*.py"))
-NETWORKS = sorted(EXAMPLES.glob("*.sg"))
+NETWORKS = sorted(EXAMPLES.rglob("*.sg"))
 
 
 def run_program(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:

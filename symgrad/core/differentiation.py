@@ -387,6 +387,9 @@ def compose(op: Op, operand: int, inner: Op) -> Op:
             if _is_size(s) or s in inner_sizes.values():
                 k, axis = s.name[1:].split("_")
                 source = f"{'a' if s.name[0] == 's' else 'c'}{k}"
+                if source == f"a{operand}" and inner.out[int(axis)] in inner.axis_of:   # the size of an axis that an inner operand gives
+                    place = inner.axis_of[inner.out[int(axis)]]
+                    source, axis = f"c{place[0]}", str(place[1])
                 if source not in numbered:
                     raise UnsupportedError(f"{op.name}: a size is known from the composed operand only")
                 sizes[s] = size_symbol(numbered[source], int(axis))

@@ -94,7 +94,7 @@ class Graph:
     @property
     def params(self) -> list[str]:
         """Names of the parameters, in order of declaration."""
-        return [n for n, v in self.names.items() if isinstance(v.data, Variable) and v.data.kind == "param"]
+        return [n for n, v in self.names.items() if v.name == n and isinstance(v.data, Variable) and v.data.kind == "param"]
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -117,7 +117,7 @@ class Graph:
     @property
     def data(self) -> list[str]:
         """Names of the data, in order of declaration."""
-        return [n for n, v in self.names.items() if isinstance(v.data, Variable) and v.data.kind not in ("param", "const")]
+        return [n for n, v in self.names.items() if v.name == n and isinstance(v.data, Variable) and v.data.kind not in ("param", "const")]
 
     @property
     def output_name(self) -> str:

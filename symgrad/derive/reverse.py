@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -68,22 +68,23 @@ class Reverse:
     axes: int
 
 
-def reverse(output: Node, wrt: Sequence[Node], cotangent: Node | None = None) -> Reverse:
+def reverse(output: Node, wrt: Sequence[Node], cotangent: Node | None = None, held: Collection[Node] = ()) -> Reverse:
     """The derivative of `output` by each of `wrt`.
 
     A scalar output gives gradients of the variables' shapes; another one the Jacobian, axes of the output first. With a `cotangent` (of
-    the output's shape) the result is the vector-Jacobian product, of the variables' shapes.
+    the output's shape) the result is the vector-Jacobian product, of the variables' shapes. held: values that do not move, whatever they
+    are computed from: the partial derivative beside them.
     """
     with growing():
-        return _swept(output, wrt, cotangent)
+        return _swept(output, wrt, cotangent, held)
 
 
-def _swept(output: Node, wrt: Sequence[Node], cotangent: Node | None) -> Reverse:
+def _swept(output: Node, wrt: Sequence[Node], cotangent: Node | None, held: Collection[Node]) -> Reverse:
     axes = output.rank if cotangent is None else 0
     lead = output.shape[:axes]
     start = cotangent if cotangent is not None else seed(output.shape) if axes else number_node(1)
     order = topological([output])
-    reach = _reach(order, set(wrt))
+    reach = _reach(order, set(wrt), held)
     waiting: dict[Node, list[Node]] = {output: [start]}
     cotangents: dict[Node, Node] = {}
     steps: list[Step] = []
@@ -116,11 +117,11 @@ def _swept(output: Node, wrt: Sequence[Node], cotangent: Node | None) -> Reverse
     return Reverse(output, tuple(wrt), results, cotangents, tuple(steps), tuple(dropped), axes)
 
 
-def _reach(order: Sequence[Node], targets: set[Node]) -> set[Node]:
+def _reach(order: Sequence[Node], targets: set[Node], held: Collection[Node]) -> set[Node]:
     """The nodes that lead to a target, the targets among them."""
     reach: set[Node] = set()
     for n in order:
-        if n in targets or any(o in reach for o in n.operands):
+        if n in targets or (n not in held and any(o in reach for o in n.operands)):
             reach.add(n)
     return reach
 

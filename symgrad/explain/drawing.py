@@ -1,7 +1,7 @@
 """A derivation as a diagram: named values as boxes, the forward pass as arrows, the backward pass with its local derivatives."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node, Variable, topological
@@ -37,10 +37,11 @@ def diagram_of(subject: Graph | Derivation, what: str = "both", title: str = "")
     boxes = tuple(_box(n, ids[n], s, names, graph, output, typeset) for n, s in kept.items())
     arrows: list[Arrow] = []
     for n in kept:
-        for o in _sources(n, kept):
+        sources = _sources(n, kept)
+        for o in sources:
             arrows.append(Arrow(ids[o], ids[n]))
             if sweep is not None and n in wanted and o in wanted:
-                arrows.append(_backward(n, o, ids, names, graph, typeset))
+                arrows.append(_backward(n, o, [x for x in sources if x is not o], ids, names, graph, typeset))
     return Diagram(title or graph.output_name or "f", boxes, tuple(arrows))
 
 
@@ -83,10 +84,11 @@ def _box(node: Node, id_: str, name: str, names: Mapping[Node, str], graph: Grap
     return Box(id_, tex, name, shape_tex, shape_text(inner) if inner else "", kind, "", f"{name} = {form}" if form else f"{name} ({shape_text(node.shape)})")
 
 
-def _backward(node: Node, operand: Node, ids: Mapping[Node, str], names: Mapping[Node, str], graph: Graph, typeset: Typesetter) -> Arrow:
-    """node -> operand with the local derivative; in full where that is short."""
+def _backward(node: Node, operand: Node, others: Collection[Node], ids: Mapping[Node, str], names: Mapping[Node, str], graph: Graph,
+              typeset: Typesetter) -> Arrow:
+    """node -> operand with the local derivative, the other sources held; in full where that is short."""
     factor = Factor(node, operand)
-    forms = FactorForms(graph, names, Path((factor,)), _example(node, operand, names, graph))
+    forms = FactorForms(graph, names, Path((factor,)), _example(node, operand, names, graph), held=others)
     form = forms.form(factor)
     label = typeset.math(form.jac)
     if len(form.shape) <= 2 and len(form.closed) <= 24 and not form.line:

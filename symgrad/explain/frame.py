@@ -73,7 +73,7 @@ class Teller:
     def network(self) -> Section:
         rows = []
         for name, node in self.graph.names.items():
-            if isinstance(node.data, Variable) and name not in self.step_of:
+            if isinstance(node.data, Variable) and node.name == name:
                 index = self.graph.families[name].index if name in self.graph.families else ()
                 shown = self.typeset.math(f"{name}[{','.join(index)}]" if index else name)
                 role = {"param": "parameter", "data": "data"}.get(node.data.kind, node.data.kind)

@@ -24,4 +24,5 @@ def shown_values(d: Derivation, values: Mapping[str, ArrayLike], functions: Func
     nodes = [n for n in d.graph.names.values()]
     trace = execute([d.output, *nodes], values, sizes=d.graph.numbers, functions=functions)
     with np.printoptions(precision=digits, threshold=12, edgeitems=2, suppress=True):
-        return {n: number(float(trace[n]), digits) if trace[n].ndim == 0 else " ".join(str(trace[n]).split()) for n in [*nodes, d.output]}
+        return {n: number(float(trace[n]), digits) if trace[n].ndim == 0 else " ".join(str(np.round(trace[n], digits) + 0.0).split())
+                for n in [*nodes, d.output]}

@@ -104,9 +104,15 @@ class Layout:
                         key=lambda a: (len(a), [self.place[i] for i in a]))
         held: Text | None = None
         under: Text | None = None
-        for n, level in enumerate(levels):
-            tops = [*([held] if held else []), *(t for t in above if self.sorted(t.axes) == level)]
-            bottoms = [*([under] if under else []), *(t for t in below if self.sorted(t.axes) == level)]
+        for n in range(len(levels)):
+            if held and len(held.axes) > 1:                # first what spreads it over no further axis
+                further = [a for a in levels[n:] if not {*held.axes} <= {*a}]
+                levels[n:] = [*(a for a in levels[n:] if a not in further), *further]
+            level = levels[n]
+            tops, bottoms = ([t for t in side if self.sorted(t.axes) == level] for side in (above, below))
+            if held and len(tops) + len(bottoms) > 1 and tops and not {*held.axes} <= {*level}:    # x[:, :, None] * (s * u)[:, None]
+                tops, bottoms = [self.chained(Fraction(1), tops, bottoms)], []
+            tops, bottoms = [*([held] if held else []), *tops], [*([under] if under else []), *bottoms]
             one = number == 1 and len(above) == 1 and len(below) == 1      # x / n, not 1 / n * x
             if not tops and n + 1 < len(levels) and (level or one):
                 held, under = None, self.chained(Fraction(1), bottoms, [])

@@ -35,6 +35,7 @@ class Claim:
     """The derivative of `output` by `variable` is said to be `node` (None: zero).
 
     base: of a Hessian, the value and the first variable. structure: "symmetric", "diagonal", "lower", "upper" where the variable moves within it.
+    squared: `node` is the sum of squares of the derivative over the axes of the variable.
     """
 
     output: Node
@@ -42,6 +43,7 @@ class Claim:
     node: Node | None
     base: tuple[Node, Node] | None = None
     structure: str = ""
+    squared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +139,13 @@ def _error(claim: Claim, values: Mapping[str, Array], sizes: Mapping[str, int], 
         if claim.base is not None:
             return _numeric_gradient(claim.base, {**values, **rest(x)}, sizes, functions)
         return _run(claim.output, claim.variable, x, values, sizes, functions)
-    if at.size > LARGE:
+    if at.size > LARGE and not claim.squared:
         return _along_directions(value, at, got, MOVES[claim.structure])
     reference = numeric_derivative(value, at, 1e-2 if claim.base else 2e-3, claim.structure)
+    reference = (reference**2).sum(axis=tuple(range(claim.output.rank, reference.ndim))) if claim.squared else reference
     difference = reference - got if got is not None else reference
-    return float(np.max(np.abs(difference)) / (1 + np.max(np.abs(reference)))) if reference.size else 0.0
+    least = 1e-9 if claim.squared else 1.0                 # squares of small slopes are small themselves
+    return float(np.max(np.abs(difference)) / (least + np.max(np.abs(reference)))) if reference.size else 0.0
 
 
 def _start(variable: Node, values: Mapping[str, Array], sizes: Mapping[str, int],

@@ -1,7 +1,7 @@
 """The factors of a chain in closed form, per example where every value on the way belongs to one example."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from symgrad.core.graph import Graph
@@ -51,9 +51,10 @@ class FactorForms:
     """Closed forms of the factors of one chain. `index` is the examples' index where the chain is per example, else empty."""
 
     def __init__(self, graph: Graph, names: Mapping[Node, str], path: Path, examples: tuple[str, set[Node]] | None = None,
-                 labels: Mapping[Node, str] | None = None) -> None:
+                 labels: Mapping[Node, str] | None = None, held: Collection[Node] = ()) -> None:
+        """held: values that do not move along any factor."""
         self.graph, self.names, self.labels = graph, dict(names), dict(labels or {})
-        self.factors = factors_of(path)
+        self.factors, self.held = factors_of(path), held
         self.lines: list[str] = []
         self.rows: dict[Node, str] = {}                    # what normalisations and the like cache, named once for all factors
         self._forms: dict[Factor, FactorForm] = {}
@@ -136,7 +137,7 @@ class FactorForms:
         return name
 
     def _node(self, factor: Factor) -> Node:
-        found = reverse(factor.of, [factor.by]).results[factor.by]
+        found = reverse(factor.of, [factor.by], held=self.held).results[factor.by]
         return found if found is not None else filled("zeros", factor.of.shape + factor.by.shape)
 
     def axes(self, node: Node) -> Shape:
@@ -152,7 +153,7 @@ class FactorForms:
 
     def _derive(self, factor: Factor) -> FactorForm:
         of, by = factor.of, factor.by
-        swept = reverse(of, [by])
+        swept = reverse(of, [by], held=self.held)
         node = swept.results[by]
         fixed = of in self.per_example or by in self.per_example
         of_axes, by_axes = self.axes(of), self.axes(by)

@@ -94,7 +94,7 @@ class Viewer:
         self.graph, self.output, self.variable, self.shape, self.axes, self.kind = graph, output, variable, shape, axes, kind
         self.layout = layout
         lead = output.shape if axes else ()
-        rest = output.shape if kind == "jvp" else variable.shape
+        rest = output.shape if kind == "jvp" else () if kind == "squared_norms" else variable.shape
         whole = node if node is not None else filled("zeros", lead + rest) if len(lead + rest) != 0 else filled("zeros", ())
         self.row = layout == "numerator" and not lead and kind == "gradient" and len(rest) == 1
         if layout == "denominator" and lead:
@@ -182,6 +182,8 @@ class Viewer:
 
     def chain(self) -> View:
         """Products of jac(a, b) along the named values."""
+        if self.kind == "squared_norms":                   # no product of Jacobians
+            return self.view("chain", self.matrix().form, self.shape)
         path = named_chain(self.output, self.variable, self.names) if self._connected() else None
         if path is None:
             return self.view("chain", Form(self.opening, f"jac({self.label}, {self._name(self.variable)})"), self.numerator_shape)
@@ -207,6 +209,8 @@ class Viewer:
 
     def factors(self) -> View:
         """The chain with each factor in closed form."""
+        if self.kind == "squared_norms":
+            return self.view("jacobian", self.matrix().form, self.shape)
         path = named_chain(self.output, self.variable, self.names) if self._connected() else None
         once = self.said_once
         if path is None or (once is not None and (self.graph.lengths or once.steps >= MANY)):
