@@ -14,6 +14,8 @@ from symgrad.derivations import differentiate, elsewhere
 from symgrad.derive.targets import Wrt, wanted
 from symgrad.errors import InputError
 from symgrad.interop import numpy_protocols  # noqa: F401  # gives nodes the functions of NumPy
+from symgrad.layers.recurrent import Recurrence
+from symgrad.layers.repeat import Repeated, named_steps
 from symgrad.ops.kernels import Array
 from symgrad.ops.operators import as_node
 from symgrad.plan.residuals import Plan, make_plan
@@ -37,16 +39,23 @@ def param(name: str, *shape: Size, facts: str | Sequence[str] = (), latex: str |
     return leaf(name, shape, "param", facts, latex)
 
 
-def graph(**names: Node) -> Graph:
-    """Names for nodes built in Python; the output is `loss` if there is one, else the last. Raises InputError for what is no node."""
+def graph(**names: Node | Recurrence | Repeated) -> Graph:
+    """Names for nodes built in Python; the output is `loss` if there is one, else the last. Raises InputError for what is no node.
+
+    What `sg.layers.repeat` and the recurrent layers return becomes a family, h[k] or h[n, t], whose gradients are said once for every step.
+    """
     if not names:
         raise InputError("a graph needs at least one named node")
-    named = {k: as_node(v) for k, v in names.items()}
+    families = {k: named_steps(k, v) for k, v in names.items() if isinstance(v, Recurrence | Repeated)}
+    outputs = {k: families[k].output if k in families else as_node(v) for k, v in names.items()}
+    named = {**{n: x for g in families.values() for n, x in g.names.items()}, **{k: x for k, x in outputs.items() if k not in families}}
     leaves = [n for n in topological(named.values()) if isinstance(n.data, Variable)]
     check_unique(leaves)
     everything = {**{n.name: n for n in leaves}, **named}
     latex = {n.name: n.data.latex for n in leaves if isinstance(n.data, Variable) and n.data.latex}
-    return Graph(everything, named["loss"] if "loss" in named else list(named.values())[-1], latex=latex)
+    return Graph(everything, named["loss"] if "loss" in named else list(outputs.values())[-1], latex=latex,
+                 families={n: f for g in families.values() for n, f in g.families.items()},
+                 ranges={i: s for g in families.values() for i, s in g.ranges.items()})
 
 
 def schedule(d: Derivation) -> Plan:

@@ -12,7 +12,7 @@ from symgrad.run.differences import numeric_derivative
 
 SEEDS = (1, 2, 3)
 NEAR = 0.01                                                # steps short enough to cross no kink of a maximum
-WITHOUT_ROW = {"Recurrence": "what rnn, lstm and gru return"}
+WITHOUT_ROW = {"Recurrence": "what rnn, lstm and gru return", "Repeated": "what repeat returns", "repeat": "takes a block: tests/test_repeat.py"}
 
 
 def test_every_public_name_is_in_the_table() -> None:

@@ -84,10 +84,21 @@ def test_a_wrong_derivative_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: 
     whole = dataclasses.replace(d, derivatives={"z": wrong})
     assert not whole.verify().ok and set(whole.verify().by_name) == {"z"}
     assert not dataclasses.replace(d["z"], node=None).verify().ok              # a gradient said to be zero
+    import symgrad.derivations
     import symgrad.outputs
-    import symgrad.results
     monkeypatch.setattr(symgrad.outputs, "differentiate", lambda *_: whole)
-    monkeypatch.setattr(symgrad.results, "differentiate", lambda *_, **__: whole)
+    monkeypatch.setattr(symgrad.derivations, "differentiate", lambda *_, **__: whole)
     for arguments in (["derive", "sum(z)", "--var", "z:K", "--json"], ["solve", "sum(z)", "--var", "z:K"]):
         assert main(arguments) == 1, arguments
         assert "symgrad: error" not in capsys.readouterr().err
+
+
+def test_a_wrong_derivative_is_refused_at_every_seed() -> None:
+    """Also where a draw saturates the functions, so that any gradient is nearly zero, as a wrong one is."""
+    net = sg.parse("examples n = 1..N\ndata x[n] : vector(D)\ndata y[n] : scalar\nparam W : matrix(D, K)\nparam v : vector(K)\n"
+                   "loss = sum[n]((y[n] - v'*tanh(W'*x[n]))^2)")
+    d = sg.differentiate(net, "W")["W"]
+    assert d.node is not None
+    for factor in (2, -1):
+        wrong = dataclasses.replace(d, node=scaled(d.node, factor))
+        assert not any(wrong.verify(seed=seed).ok for seed in range(8))

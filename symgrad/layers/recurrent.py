@@ -1,8 +1,8 @@
 """Sequences (N, T, D) come in; the states of a recurrent network, written out step by step, go out."""
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from symgrad.core.node import Node
 from symgrad.core.shape import Size, shape_text
@@ -22,11 +22,16 @@ ROW, FEATURES = ("n", "h"), ("n", "d")
 
 @dataclass(frozen=True, eq=False)
 class Recurrence:
-    """The steps of a recurrent layer. Invariant: `states` is the stack of `steps`, (N, T, width) of (N, width); `cells` is an LSTM's."""
+    """The steps of a recurrent layer. Invariant: `states` is the stack of `steps`, (N, T, width) of (N, width); `cells` is an LSTM's.
+
+    `inside` has the other values of every step, gates by their letter and an LSTM's cells as "cell"; `before` the values before the first.
+    """
 
     states: Node
     steps: tuple[Node, ...]
     cells: Node | None = None
+    inside: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
+    before: Mapping[str, Node] = field(default_factory=dict)
 
     @property
     def last(self) -> Node:
@@ -43,34 +48,43 @@ def _inputs(x: object, what: str) -> tuple[Node, Sequence[Node]]:
     return node, unstacked(node, 1) or [component(node, 1, t) for t in range(node.shape[1])]
 
 
-def _start(x: Node, width: Size, initial: object, what: str) -> Node | None:
-    """The state before the first step, (N, width), given for each example or for all; None for zeros, which the first step leaves out."""
+def _start(x: Node, width: Size, initial: object, what: str) -> Node:
+    """The state before the first step, (N, width): zeros, or given for each example or for all."""
     shape = (x.shape[0], width)
     if initial is None:
-        return None if x.shape[1] != 1 else filled("zeros", shape)   # a single step reads all parameters too
+        return filled("zeros", shape)
     node = as_node(initial)
     if node.shape not in (shape, shape[1:]):
         raise ShapeError(f"the initial state of {what} is {shape_text(shape)} or {shape_text(shape[1:])}, not {shape_text(node.shape)}")
     return spread(node, shape)
 
 
-def _affine(x: Node, W: Node, h: Node | None, U: Node, b: Node) -> Node:
+def _affine(x: Node, W: Node, h: Node, U: Node, b: Node) -> Node:
     """x W + h U + b."""
-    return add([(product([(x, FEATURES), (W, ("d", "h"))], ROW), ROW), *_from_state(h, U), (b, ("h",))], ROW)
+    return add([(product([(x, FEATURES), (W, ("d", "h"))], ROW), ROW), _from_state(h, U), (b, ("h",))], ROW)
 
 
-def _from_state(h: Node | None, U: Node) -> list[Term]:
-    """h U as a term; none where the state is zero."""
-    return [] if h is None else [(product([(h, ("n", "k")), (U, ("k", "h"))], ROW), ROW)]
+def _from_state(h: Node, U: Node) -> Term:
+    """h U as a term."""
+    return product([(h, ("n", "k")), (U, ("k", "h"))], ROW), ROW
 
 
 def _times(a: Node, b: Node) -> Node:
     return product([(a, ROW), (b, ROW)], ROW)
 
 
-def _updated(kept: Node, state: Node | None, new: Node) -> Node:
+def _updated(kept: Node, state: Node, new: Node) -> Node:
     """kept .* state + new."""
-    return new if state is None else add([(_times(kept, state), ROW), (new, ROW)], ROW)
+    return add([(_times(kept, state), ROW), (new, ROW)], ROW)
+
+
+def _recurrence(states: Sequence[Node], letters: Sequence[str] = "", gates: Sequence[Sequence[Node]] = (), cells: Sequence[Node] = ()) -> Recurrence:
+    """The layer of its states and cells, those before the first step in front, and of the gates of every step."""
+    inside = {letter: tuple(g[k] for g in gates) for k, letter in enumerate(letters)}
+    before = {"": states[0]}
+    if cells:
+        inside["cell"], before["cell"] = tuple(cells[1:]), cells[0]
+    return Recurrence(stacked(states[1:], 1), tuple(states[1:]), stacked(cells[1:], 1) if cells else None, inside, before)
 
 
 def _gates(x: Node, initial: Sequence[object], width: Size, name: str, gates: Sequence[str], biases: Sequence[str] = ()) -> dict[str, Node]:
@@ -92,12 +106,10 @@ def rnn(x: Node, width: Size, name: str, *, activation: Activation = "tanh", ini
     what = f"rnn {name!r}"
     x, steps = _inputs(x, what)
     p = _gates(x, [initial], width, name, [""])
-    h = _start(x, width, initial, what)
-    states = []
+    states = [_start(x, width, initial, what)]
     for step in steps:
-        h = activated(_affine(step, p["W"], h, p["U"], p["b"]), activation)
-        states.append(h)
-    return Recurrence(stacked(states, 1), tuple(states))
+        states.append(activated(_affine(step, p["W"], states[-1], p["U"], p["b"]), activation))
+    return _recurrence(states)
 
 
 def lstm(x: Node, width: Size, name: str, *, initial: tuple[Node, Node] | None = None) -> Recurrence:
@@ -113,15 +125,14 @@ def lstm(x: Node, width: Size, name: str, *, initial: tuple[Node, Node] | None =
     if len(before) != 2:
         raise ShapeError(f"the initial state of {what} is a pair: the state and the cell")
     p = _gates(x, before, width, name, "ifgo")
-    h, c = (_start(x, width, s, what) for s in before)
-    states, cells = [], []
+    states, cells = ([_start(x, width, s, what)] for s in before)
+    gates: list[tuple[Node, ...]] = []
     for step in steps:
-        i, f, g, o = (map_function("tanh" if k == "g" else "sigmoid", _affine(step, p[f"W_{k}"], h, p[f"U_{k}"], p[f"b_{k}"])) for k in "ifgo")
-        c = _updated(f, c, _times(i, g))
-        h = _times(o, map_function("tanh", c))
-        states.append(h)
-        cells.append(c)
-    return Recurrence(stacked(states, 1), tuple(states), stacked(cells, 1))
+        i, f, g, o = (map_function("tanh" if k == "g" else "sigmoid", _affine(step, p[f"W_{k}"], states[-1], p[f"U_{k}"], p[f"b_{k}"])) for k in "ifgo")
+        cells.append(_updated(f, cells[-1], _times(i, g)))
+        states.append(_times(o, map_function("tanh", cells[-1])))
+        gates.append((i, f, g, o))
+    return _recurrence(states, "ifgo", gates, cells)
 
 
 def gru(x: Node, width: Size, name: str, *, initial: Node | None = None) -> Recurrence:
@@ -134,12 +145,14 @@ def gru(x: Node, width: Size, name: str, *, initial: Node | None = None) -> Recu
     what = f"gru {name!r}"
     x, steps = _inputs(x, what)
     p = _gates(x, [initial], width, name, "rzn", ["c_n"])
-    h = _start(x, width, initial, what)
-    one, states = as_node(1), []
+    one, states = as_node(1), [_start(x, width, initial, what)]
+    gates: list[tuple[Node, ...]] = []
     for step in steps:
+        h = states[-1]
         r, z = (map_function("sigmoid", _affine(step, p[f"W_{k}"], h, p[f"U_{k}"], p[f"b_{k}"])) for k in "rz")
-        own: Term = (p["c_n"], ("h",)) if h is None else (add([*_from_state(h, p["U_n"]), (p["c_n"], ("h",))], ROW), ROW)
-        fresh = add([(product([(step, FEATURES), (p["W_n"], ("d", "h"))], ROW), ROW), (p["b_n"], ("h",)), (product([(r, ROW), own], ROW), ROW)], ROW)
-        h = _updated(z, h, _times(subtract((one, ()), (z, ROW), ROW), map_function("tanh", fresh)))
-        states.append(h)
-    return Recurrence(stacked(states, 1), tuple(states))
+        own = add([_from_state(h, p["U_n"]), (p["c_n"], ("h",))], ROW)
+        fresh = add([(product([(step, FEATURES), (p["W_n"], ("d", "h"))], ROW), ROW), (p["b_n"], ("h",)), (_times(r, own), ROW)], ROW)
+        n = map_function("tanh", fresh)
+        states.append(_updated(z, h, _times(subtract((one, ()), (z, ROW), ROW), n)))
+        gates.append((r, z, n, own))
+    return _recurrence(states, ("r", "z", "n", "q"), gates)

@@ -11,6 +11,8 @@ from symgrad.ops.kernels import Array
 
 __all__ = ["sample", "sample_sizes", "styles"]
 
+LARGEST = 12
+"""The least size is below this."""
 STYLES = ("normal", "positive", "unit", "above one")
 
 
@@ -26,9 +28,14 @@ def sample_sizes(nodes: Sequence[Node], declared: Mapping[str, int], seed: int) 
         for size in (*n.shape, *((n.data,) if n.op is SIZE else ())):
             names.update(dict.fromkeys(size_names(size)))
     free = [n for n in names if n not in declared]
-    pool = [k for k in range(2, 4 + 2 * len(free)) if k not in declared.values()]
     order = np.random.default_rng(seed).permutation(len(free) + 1)
-    return {**{n: declared[n] for n in names if n in declared}, **{n: pool[int(order[k])] for k, n in enumerate(free)}}
+    shapes = {s for n in nodes for s in n.shape if not isinstance(s, int)}
+    for least in range(2, LARGEST):                        # larger ones where a window would not fit
+        pool = [k for k in range(least, 2 + least + 2 * len(free)) if k not in declared.values()]
+        found = {**{n: declared[n] for n in names if n in declared}, **{n: pool[int(order[k])] for k, n in enumerate(free)}}
+        if all(size_number(s, found) > 0 for s in shapes):
+            break
+    return found
 
 
 def _classes(facts: frozenset[str], sizes: Mapping[str, int]) -> int:
