@@ -22,6 +22,9 @@ print(f"{BLOCKS} blocks, {net.count} parameters, derived in {perf_counter() - st
 print(d["W"].index, "\n")
 print(d["x"].paths, "\n")
 
+form = d["W"].index
+assert "said once" in form.note and len(form.text.split("\n")) == 3
+
 rng = np.random.default_rng(0)
 values = {"x": rng.normal(size=WIDTH), "W": 0.3 * rng.normal(size=(BLOCKS, WIDTH, WIDTH)) / np.sqrt(WIDTH)}
 for skip in (True, False):
@@ -29,6 +32,7 @@ for skip in (True, False):
     first = {"x": values["x"], "W": values["W"][:20]}
     J = sg.jacobian(small, of="h_20", wrt="x").evaluate(first)
     largest, least = np.linalg.svd(J, compute_uv=False)[[0, -1]]
+    assert (least > 0.01) == skip, "what vanishes without the skip connections does not with them"
     print(f"20 blocks {'with' if skip else 'without'} skip connections: singular values of the Jacobian from {least:.1e} to {largest:.1e}")
 
 gradient = d.evaluate(values)["W"]

@@ -244,3 +244,19 @@ def test_every_gradient_of_the_examples(name: str) -> None:
     assert d.verify().ok
     for wrt in d:
         assert str(d[wrt].matrix) and str(d[wrt].index)     # read back by the gate
+
+
+# ---------------------------------------------------------------------- maxima
+@pytest.mark.parametrize("text", [
+    "param W : matrix(M, N)\nb[i] = max[j](W[i, j])\nloss = sum(b.^3)",
+    "param W : matrix(M, N)\nb[i] = min[j](W[i, j])\nloss = sum(b.^3)",
+    "examples n = 1..N\nparam w : vector(C)\ndata x[n] : matrix(C, 6)\nb[n] = w .* globalmaxpool(x[n])\nloss = sum(b.^2)",
+    "param x : matrix(C, 6)\nb = maxpool(x, 2)\nloss = sum(b.^2)",
+])
+def test_maxima_over_rows_and_windows(text: str) -> None:
+    net = sg.parse(text)
+    d = sg.differentiate(net)
+    values = numbers(net, 3)
+    assert d.verify(values).ok
+    for wrt in d:
+        np.testing.assert_allclose(read_back(d[wrt].index, net, values), d.evaluate(values)[wrt], rtol=1e-9, atol=1e-11)

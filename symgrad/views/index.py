@@ -18,6 +18,7 @@ from symgrad.views.text import call_text, number_text, scalar_text, terms_of, te
 
 __all__ = ["component_terms", "component_text", "formula_text"]
 
+EXTREMES = ("max", "min", "argmax", "argmin")
 DEVIATIONS = ("standardise.d", "variance.d")
 """x less its mean over the last axis: the mean of the squares is the variance."""
 
@@ -216,6 +217,8 @@ class _Printer:
             return tight(self.matrices.of(node)) + inside
         if node.op.body is None and (node.op.name == "prod" or node.op.name.startswith("others")):
             return self.product_of_entries(node, index)
+        if node.op.body is None and node.op.origin is not None and node.op.name in EXTREMES:
+            return self.extreme(node, index)
         if node.op.body is None and node.op.origin is not None:
             return self.along(node, index)
         if node.op.body is None or is_call(node):
@@ -223,7 +226,6 @@ class _Printer:
         if self.composer.opens(node):
             return self.sum(self.composer.products(e))
         return self.text(instantiate(node, index))
-
 
     def product_of_entries(self, node: Node, index: tuple[Any, ...]) -> str:
         """`prod[j](x[j]^(1 - eye(n)[i,j]))`, the product of all entries but x[i], without a division; two entries left out are different ones."""
@@ -237,6 +239,23 @@ class _Printer:
         power = f"^({'*'.join(kept)})" if len(kept) > 1 else f"^{kept[0]}" if kept else ""
         text = f"prod[{self.letters[j]}]({entry}{power})" + "".join(apart)
         return f"({text})" if apart else text
+
+    def extreme(self, node: Node, index: tuple[Any, ...]) -> str:
+        """`max[j](x[n,j])`, and `(1 - sign(max[j](x[n,j]) - x[n,i]))` for the place of the maximum, which the notation has no word for."""
+        x, reducer = node.operands[0], node.op.name.removeprefix("arg")
+        lead = index[: x.rank - 1]
+        inner, last = x, [Idx(x.shape[-1])]
+        while inner.op.name == MERGE and reducer == node.op.name and inner not in self.composer.names:       # several axes at once
+            inner = inner.operands[0]
+            last = [Idx(s) for s in inner.shape[inner.rank - len(last) - 1:]]
+        entries = self.text(("r", inner, (*lead, *last)))
+        alone = {c for inside in re.findall(r"\[([^\]]*)\]", entries) for c in inside.split(",")}
+        told = "".join(f"ones({size_text(i.size)})[{self.letters[i]}]*" for i in last if self.letters[i] not in alone)    # what tells its range
+        top = f"{reducer}[{','.join(self.letters[i] for i in last)}]({told}{entries})"
+        if reducer == node.op.name:
+            return top
+        entry = self.factor(("r", x, index))
+        return f"(1 - sign({f'{top} - {entry}' if reducer == 'max' else f'{entry} - {top}'}))"
 
     def along(self, node: Node, index: tuple[Any, ...]) -> str:
         """A structured op along leading indices: `onehot(c[n], K)[k]`."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from symgrad.core import equation as eq
 from symgrad.core.shape import size_text
-from symgrad.views.compose import Idx
+from symgrad.views.compose import Idx, NoMatrixForm
 
 __all__ = ["Letters", "declared", "with_ranges"]
 
@@ -72,6 +72,8 @@ def with_ranges(body: str, letters: Letters, F: Sequence[Idx]) -> str:
 
     A reader knows the range of an index that stands on an axis of a name before it reads a term, of any other one only behind it.
     """
+    if "floor(" in body or any("floor(" in size_text(i.size) for i in F):
+        raise NoMatrixForm("a size that is rounded down has no word: declare it as a number")
     names = [letters[i] for i in F]
     plain = re.sub(r"delta\[[^\]]*\]", "", body)
     pairs = [(i, j) for i, j in (m.split(",") for m in re.findall(r"delta\[([^\]]*)\]", body)) if i in names and j in names]
