@@ -14,8 +14,8 @@ from symgrad.derivations import differentiate, elsewhere
 from symgrad.derive.targets import Wrt, wanted
 from symgrad.errors import InputError
 from symgrad.interop import numpy_protocols  # noqa: F401  # gives nodes the functions of NumPy
+from symgrad.layers.family import Repeated, named_steps
 from symgrad.layers.recurrent import Recurrence
-from symgrad.layers.repeat import Repeated, named_steps
 from symgrad.ops.kernels import Array
 from symgrad.ops.operators import as_node
 from symgrad.plan.residuals import Plan, make_plan

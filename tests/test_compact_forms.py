@@ -201,7 +201,7 @@ def test_a_sum_over_windows_tells_how_many_there_are() -> None:
     d = sg.differentiate(net, wrt=["w", "x"])
     values = numbers(net, 8, L=9)
     for wrt in ("w", "x"):
-        assert "ones(L-2)" in d[wrt].index.form.body
+        assert "L - 2" in d[wrt].index.text or "L-2" in d[wrt].index.text
         np.testing.assert_allclose(read_back(d[wrt].index, net, values), d.evaluate(values)[wrt], rtol=1e-9, atol=1e-12)
 
 
@@ -226,7 +226,7 @@ def test_gates_are_cached_values() -> None:
     for gate, wrt in (("o", "bo"), ("i", "bi"), ("f", "Uf")):
         text = str(d[wrt].matrix)
         assert "sigmoid" not in text, text
-        assert all(f"{gate}[{t},h]*(1 - {gate}[{t},h])" in text for t in ("t", "t+1")), text
+        assert all(re.search(rf"{gate}\[{t},(\w)\]\*\(1 - {gate}\[{t},\1\]\)", text) for t in ("t", r"t\+1")), text
         np.testing.assert_allclose(read_back(d[wrt].matrix, net, values), d.evaluate(values)[wrt], rtol=1e-8, atol=1e-11)
     assert d.verify(values).ok
 

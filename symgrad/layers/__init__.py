@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 from symgrad.layers.convolutions import avg_pool, conv1d, conv2d, conv_transpose1d, conv_transpose2d, global_avg_pool, global_max_pool, max_pool
+from symgrad.layers.family import Repeated, repeat
 from symgrad.layers.linear import dense, embedding, residual
 from symgrad.layers.losses import bce, bce_logits, contrastive, cross_entropy, cross_entropy_logits, hinge, huber, infonce, kl, l1, l2, mae, mse
 from symgrad.layers.norms import batch_norm, dropout, group_norm, instance_norm, layer_norm, rms_norm
 from symgrad.layers.recurrent import Recurrence, gru, lstm, rnn
-from symgrad.layers.repeat import Repeated, repeat
 from symgrad.layers.transformer import attention, causal_mask, multihead_attention, padding_mask, positional_encoding, transformer_block
 
 __all__ = [
