@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -59,7 +60,17 @@ def graph(**names: Node | Recurrence | Repeated) -> Graph:
 
 
 def schedule(d: Derivation) -> Plan:
-    """The plan of a derivation: order, what is cached and when it is freed, operations with and without reuse; prints itself as a table."""
+    """The plan of a derivation: order, what is cached and when it is freed, operations with and without reuse; prints itself as a table.
+
+    A recurrence whose length is a name is planned as it is written out, for five steps; the operations are those of any length.
+    """
+    if len(d.graph.lengths) == 1 and d.graph.rebuild is not None:
+        ((size, count),) = d.graph.lengths.items()
+        return replace(_plan(d), length=(size, count), longer=(_plan(d.again(d.graph.rebuild({size: count + 1}))),))
+    return _plan(d)
+
+
+def _plan(d: Derivation) -> Plan:
     names = {n: s for s, n in reversed([*d.graph.names.items(), *d.backward.names.items()])}
     return make_plan([d.output], {k: v.node for k, v in d.derivatives.items() if v.node is not None}, names)
 

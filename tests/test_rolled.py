@@ -150,3 +150,10 @@ def test_skip_connections_as_identity_and_branch() -> None:
     np.testing.assert_allclose(sg.evaluate(batch, values, of=batch.parse(view))[0], sg.differentiate(batch).evaluate(values)["W"], rtol=1e-9)
     with pytest.raises(UnsupportedError, match="no skip connection"):
         _ = sg.differentiate(sg.parse(f"size L = 4\n{DEEP}"))["b"].paths
+
+
+def test_operations_of_any_length() -> None:
+    plan = sg.schedule(sg.differentiate(sg.parse(RNN)))
+    for length in (3, 5, 9):
+        fixed = sg.schedule(sg.differentiate(sg.parse(f"size T = {length}\n{RNN}")))
+        assert (plan.flops.subs("T", length) - fixed.flops).expand() == 0

@@ -10,7 +10,7 @@ from functools import cached_property
 import sympy as sp
 
 from symgrad.core.node import Node, Variable, growing
-from symgrad.core.shape import shape_text
+from symgrad.core.shape import shape_text, size_expression
 from symgrad.core.table import aligned
 from symgrad.plan.cost import flops, is_view, node_bytes, undominated
 from symgrad.plan.order import is_leaf, name_nodes, operands_read, ordered, reads, settled
@@ -62,6 +62,8 @@ class Plan:
     steps: tuple[PlanStep, ...]
     uses: tuple[tuple[Node, int], ...]                     # node -> how often it would be computed if nothing were shared
     kept: frozenset[Node]
+    length: tuple[str, int] | None = None                  # the size whose name counts the steps of a recurrence, and the steps written out
+    longer: tuple[Plan, ...] = ()                          # then the plan for one step more
 
     @cached_property
     def cached(self) -> dict[str, Cached]:
@@ -77,12 +79,20 @@ class Plan:
 
     @cached_property
     def flops(self) -> sp.Expr:
-        """The operations of all steps."""
-        return _weighted((s.node, 1) for s in self.steps)
+        """The operations of all steps; they are linear in the length of a recurrence, which two lengths tell where it is a name."""
+        own, *longer = (_weighted((s.node, 1) for s in p.steps) for p in (self, *self.longer))
+        if self.length is None:
+            return own
+        size = size_expression(self.length[0])
+        first, second = (c.subs(size, self.length[1] + k) for k, c in enumerate((own, longer[0])))
+        return sp.expand(first + (size - self.length[1]) * (second - first))
 
     @cached_property
     def flops_without_reuse(self) -> sp.Expr:
-        """The operations if every answer were computed by a chain of its own, and every value anew wherever it is read."""
+        """The operations if every answer were computed by a chain of its own, and every value anew wherever it is read.
+
+        Of a recurrence whose length is a name: of the steps that are written out, for no polynomial in it holds them.
+        """
         return _weighted(self.uses)
 
     @property
@@ -92,7 +102,10 @@ class Plan:
 
     @cached_property
     def peak_bytes(self) -> sp.Expr:
-        """The most bytes held at once, inputs left out; a Max where it depends on the sizes which step that is."""
+        """The most bytes held at once, inputs left out; a Max where it depends on the sizes which step that is.
+
+        Of a recurrence whose length is a name: by the steps that are written out.
+        """
         live: Counter[sp.Expr] = Counter()
         sizes = {s.name: s.bytes for s in self.steps}
         front: list[dict[sp.Expr, int]] = []
