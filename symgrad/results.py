@@ -91,10 +91,10 @@ class Derivative:
         """The view, checked against its node. Raises UnsupportedError where the notation has no words for it."""
         try:
             view = form()
+            gated(view.form, self.viewer.node, self.graph)
         except (NoMatrixForm, RecursionError) as reason:
             why = str(reason) if isinstance(reason, NoMatrixForm) else "it is nested too deeply"
             raise UnsupportedError(f"the derivative of {self.of} by {self.name} has no form in the notation: {why}; evaluate() and code() have it") from None
-        gated(view.form, self.viewer.node, self.graph)
         if self.graph.rebuild is not None and self.again is not None:           # what is said of T steps holds for another T too
             other = self.again(self.graph.rebuild({k: v + 2 for k, v in self.graph.lengths.items()}))
             gated(view.form, other.viewer.node, other.graph)

@@ -112,7 +112,6 @@ NAMES: tuple[tuple[str, int, int, str], ...] = (
     ("z = var(u)", 1, 5, "var is over indices: write var[i](x[i])"),
     ("z = mse'(u, u)", 1, 5, "the prime is for functions of one number"),
     ("h[n, 0] = u\nh[n, i] = h[n, i-1]\nz = 1", 2, 1, "declare `index i = 1..T`"),
-    ("index s = 1..S\nh[n, 0] = u\nh[n, s] = h[n, s-1]\nz = 1", 3, 1, "declare `size S = 4`"),
     (
         "index s = 1..3\nh[n, 0] = u\nh[n, s] = h[n, s+1]\nz = 1",
         3,

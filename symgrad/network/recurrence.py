@@ -63,7 +63,14 @@ class Recurrences:
         """Find the arrays that have a numbered line."""
         definitions = [s for s in network.statements if isinstance(s, Definition)]
         self.defined = {s.name for s in definitions if not s.sums_free}
+        lasts = {s.last for s in network.statements if isinstance(s, FamilyLine)} - self.lines.tables.sizes.keys()
+        general = {(s.name, k) for s in definitions for k, i in enumerate(s.indices) if i.name is not None}
         self.indices = {*self.lines.tables.ranges, *(s.name for s in network.statements if isinstance(s, FamilyLine))}
+        for s in definitions:                              # `b[n, T] = ...`: the last step of a recurrence whose length is a name
+            for k, i in enumerate(s.indices):
+                twice = sum(d.name == s.name for d in definitions) > 1 and (s.name, k) in general
+                if twice and isinstance(i.name, str) and i.name in lasts and i.name not in self.indices:
+                    self.lines.tables.lengths.setdefault(i.name, STEPS)
         for line, s in enumerate(definitions):
             places = [k for k, i in enumerate(s.indices) if self.step(i) is not None]
             if len(places) > 1:
@@ -117,7 +124,7 @@ class Recurrences:
     def _waiting(self) -> list[str]:
         """The names whose general lines the block still needs: begun recurrences, and what its lines read that is defined below."""
         read = [n for b in self.block for n in names_in(b.value) if n in self.defined and n not in self.lines.tables.names]
-        begun = [n for n, x in self.numbered.items() if x.general and x.steps and self._is_open(n)]
+        begun = [n for b in self.block for n in self._open(b.value)]
         return [n for n in dict.fromkeys((*begun, *read)) if all(b.name != n for b in self.block)]
 
     def finish(self) -> None:

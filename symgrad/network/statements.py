@@ -213,7 +213,8 @@ class Lines:
         return self.read(e, left, s.place, axes)
 
     def _is_index(self, name: str) -> bool:
-        return name in self.tables.ranges or not (name in self.tables.sizes or name in self.tables.constants)
+        tables = self.tables
+        return name in tables.ranges or not (name in tables.sizes or name in tables.lengths or name in tables.constants)
 
     def _self_reference(self, s: lines.Definition) -> None:
         if s.name in self.tables.names:

@@ -46,7 +46,8 @@ def ungated() -> Iterator[None]:
 def gated(form: Form, node: Node, graph: Graph) -> Form:
     """The form, checked once against its node at random unequal sizes.
 
-    Raises InternalError, with the component form, where the text cannot be read or has another value. Not checked: what is not finite at any
+    Raises InternalError, with the component form, where the text cannot be read or has another value, NoMatrixForm where the notation cannot
+    tell the range of an index. Not checked: what is not finite at any
     of a few random points, and nodes of more than 100,000 entries.
     """
     text = "\n".join((*form.lines, form.body))
@@ -55,6 +56,8 @@ def gated(form: Form, node: Node, graph: Graph) -> Form:
     try:
         back = graph.parse(text)
     except SymgradError as error:
+        if "follows from nothing" in str(error):           # an index whose range no array tells, in windows of windows
+            raise NoMatrixForm(str(error).partition("\n")[0]) from None
         raise _contradiction(text, node, graph, f"it cannot be read back: {error}") from None
     worst = _difference(back, node, graph)
     if worst is not None and not worst < TOLERANCE:

@@ -6,7 +6,7 @@ become one line with an index, the others stay numbered lines. What comes out is
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from symgrad.core.graph import Graph
@@ -68,11 +68,13 @@ class _Roll:
         self.target, self.steps, self.latex = target, steps, graph.latex
         self.ranges = {n: s for n, s in graph.ranges.items() if n != steps.index}
         self.names = dict(names)
-        self.printed: dict[tuple[str, int], tuple[str, int]] = {}        # of steps that are one node, the one that is printed
+        self.printed: dict[tuple[str, int], str] = {}                    # what is printed for a step: its variable, or the first of equal steps
         for name, family in steps.families.items():
             for k, node in family.nodes.items():
-                self.printed[name, k] = steps.alias.get(self.names.get(node, ""), (name, k))
-                self.names[node] = "_".join(map(str, self.printed[name, k]))
+                if not isinstance(node.data, Variable) and self.names.get(node, "") not in steps.alias:
+                    self.names[node] = f"{name}_{k}"
+                self.printed[name, k] = self.names.get(node, node.name)
+        self.upwards: set[str] = set()                                   # families of cotangents that begin with their first step
         self.lines: dict[str, Mapping[int, Node]] = {}                   # family of cotangents -> its nodes by step
         self.nodes = below(target, names)
         place = {n: k for k, n in enumerate(self.nodes)}
@@ -80,14 +82,15 @@ class _Roll:
             left = f"d_{name}"
             while left in graph.words:
                 left += "_"
-            nodes: Mapping[int, Node] = {k: cotangents[n] for k, n in family.nodes.items() if k >= 1 and n in cotangents}
+            steps_of_own = {k: n for k, n in family.nodes.items() if k >= 1 and not isinstance(n.data, Variable)}
+            nodes: Mapping[int, Node] = {k: cotangents[n] for k, n in steps_of_own.items() if n in cotangents}
             nodes = {k: c for k, c in nodes.items() if not isinstance(c.data, Variable) and c is not target and c not in names}
-            if len(nodes) >= FEWEST - 1 and any(c in place for c in nodes.values()):
+            if sum(c in place for c in nodes.values()) >= FEWEST - 1:
                 self.lines[left] = nodes
                 steps.add(left, Family(nodes, family.axis, family.alone))
         for left in self.lines:
             for k, c in self.lines[left].items():                        # one cotangent of two values has the first one's name
-                self.printed[left, k] = steps.alias[self.names[c]] if c in self.names else (left, k)
+                self.printed[left, k] = self.names.get(c, f"{left}_{k}")
                 if c.op is not NUMBER:
                     self.names.setdefault(c, f"{left}_{k}")
         self.order = sorted(self.lines, key=lambda left: max(place.get(c, 0) for c in self.lines[left].values()))
@@ -109,7 +112,7 @@ class _Roll:
             self.steps.add(left, Family(nodes, axis, not axis))
             for k, n in nodes.items():
                 self.names[n] = f"{left}_{k}"
-                self.printed[left, k] = (left, k)
+                self.printed[left, k] = f"{left}_{k}"
 
     # ------------------------------------------------------------------ the form
     def form(self) -> Rolled | None:
@@ -117,21 +120,23 @@ class _Roll:
         numbered: dict[str, dict[int, Tokens]] = {}
         common: dict[str, Tokens] = {}
         for left in self.order:
-            found = {k: self.line(left, k) for k in sorted(self.lines[left]) if self.printed[left, k] == (left, k)}
+            found = {k: self.line(left, k) for k in sorted(self.lines[left]) if self.printed[left, k] == f"{left}_{k}"}
             if not found:
                 continue
             pattern = general(list(found.values()), list(found))
             rest = found if pattern is None else {k: t for k, t in found.items() if self.instance(pattern, k) != t}
-            last = max(found) - len(rest)
-            if pattern is None or len(found) - len(rest) < FEWEST - 1 or any(k <= last for k in rest):
+            kept = found.keys() - rest.keys()
+            if pattern is None or len(kept) < FEWEST - 1 or (rest and max(kept) > min(rest) and min(kept) < max(rest)):
                 return None
             numbered[left], common[left] = rest, pattern
+            self.upwards |= {left} if rest and max(rest) < min(kept) else set()
         body = self.body() if common else None
         if body is None:
             return None
         lines = self.needed(_within_a_step(self.order, common), numbered, common, body)
         last = max(max(nodes) for nodes in self.lines.values())
-        note = f"said once for every step, {self.steps.index} = {self.steps.number(last)}, ..., 1" if lines else ""
+        way = "" if self.upwards else f", {self.steps.index} = {self.steps.number(last)}, ..., 1"
+        note = f"said once for every step{way}" if lines else ""
         symbols = tuple((left, rf"\delta^{{{name_symbol(left.removeprefix('d_').rstrip('_'), self.latex).tex}}}") for left in common)
         return Rolled(tuple(lines), body, note, self.steps.count, self.steps.index, symbols, len(self.nodes))
 
@@ -149,7 +154,7 @@ class _Roll:
         """A shift at a step."""
         if not x.name:
             return step + x.offset
-        return "_".join(map(str, self.printed.get((x.name, step + x.offset), (x.name, step + x.offset))))
+        return self.printed.get((x.name, step + x.offset), f"{x.name}_{step + x.offset}")
 
     def needed(self, order: Sequence[str], numbered: Mapping[str, Mapping[int, Tokens]], common: Mapping[str, Tokens], body: str) -> list[str]:
         """The lines that the result reads: the numbered ones first, with the instances of general lines that they read themselves."""
@@ -165,7 +170,7 @@ class _Roll:
                 first[left, k] = numbered[left].get(k) or self.instance(common[left], k)
                 read = [self.steps.alias[t] for t in first[left, k] if isinstance(t, str) and t in self.steps.alias]
                 waiting += [x for x in read if x[0] in common]
-        ordered = sorted(first, key=lambda x: (-x[1], order.index(x[0])))
+        ordered = sorted(first, key=lambda x: (x[1] if x[0] in self.upwards else -x[1], order.index(x[0])))
         return [*(self.steps.show(first[x]) for x in ordered), *(shown[left] for left in order if left in used)]
 
     # ------------------------------------------------------------------ the result
@@ -177,8 +182,8 @@ class _Roll:
         for t in map(tokens, terms):
             groups.setdefault(tuple(self.skeleton(x) for x in t), []).append(t)
         out: list[str] = []
-        for members in groups.values():
-            shown = self.summed(members, head)
+        for members in sorted(groups.values(), key=len, reverse=True):
+            shown = self.summed(members, head, groups.values())
             out += [self.steps.show(t) for t in members] if shown is None else [shown]
         if len(out) > FEWEST:
             return None
@@ -195,10 +200,11 @@ class _Roll:
         """The steps that a term reads, in order of appearance."""
         return [x if isinstance(x, int) else self.steps.alias[x][1] for x in line if isinstance(x, int) or x in self.steps.alias]
 
-    def summed(self, members: list[Tokens], head: list[str]) -> str | None:
+    def summed(self, members: list[Tokens], head: list[str], others: Iterable[list[Tokens]]) -> str | None:
         """One sum over the step, with a factor that leaves out steps without a term; None where the terms do not run through the steps.
 
-        Terms that stand at one place each of an axis of the result are one term: the axis takes the letter of the step in `head`.
+        Terms that stand at one place each of an axis of the result are one term: the axis takes the letter of the step in `head`. A step that
+        is a variable stands among `others`, from which it is taken.
         """
         if len(members) < FEWEST - 1:
             return None
@@ -210,6 +216,15 @@ class _Roll:
         pattern = general(members, ran)
         if pattern is None or any(self.instance(pattern, k) != t for k, t in zip(ran, members, strict=True)):
             return None
+        for k in [k for k in range(1, self.steps.count + 1) if k not in ran]:
+            alone = self.instance(pattern, k)
+            for other in others:
+                if alone in other and other is not members:
+                    other.remove(alone)
+                    ran.append(k)
+        missing = [k for k in range(1, self.steps.count + 1) if k not in ran]
+        if any(x.name and (x.name, k + x.offset) not in self.printed and x.name not in self.lines for k in missing for x in pattern if isinstance(x, Shift)):
+            return None                                    # the sum would read a step that there is not, if only to leave it out
         index = self.steps.index
         text = self.steps.show(pattern)
         sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
@@ -219,7 +234,7 @@ class _Roll:
             text = re.sub(rf"{delta}\*|\*?{delta}", "", text, count=1) or "1"
             head[head.index(fixed)] = index
             text = re.sub(rf"\b{fixed}\b", index, text)
-        masks = "".join(f"(1 - delta[{self.steps.number(k)},{index}])*" for k in range(1, self.steps.count + 1) if k not in ran)
+        masks = "".join(f"(1 - delta[{self.steps.number(k)},{index}])*" for k in missing)
         text = f"({text})" if masks and len(terms_of(text)) > 1 else text
         return f"{sign}{masks}{text}" if fixed is not None else sign + _summed_over(index, masks + text)
 

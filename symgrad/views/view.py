@@ -4,6 +4,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import sympy as sp
@@ -22,7 +23,7 @@ from symgrad.views.long_chain import said_once
 from symgrad.views.matrix import INLINE_LIMIT, Form, closed_form, index_form
 from symgrad.views.rolled import MANY, Rolled, rolled_form
 from symgrad.views.skips import SkipForms
-from symgrad.views.steps import steps_of
+from symgrad.views.steps import steps_of, tokens
 from symgrad.views.symbolic import to_sympy_text
 
 __all__ = ["View", "Viewer"]
@@ -131,7 +132,12 @@ class Viewer:
 
     def matrix(self) -> View:
         """The closed form."""
-        form = self._rolled(lambda: closed_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.words, row=self.row))
+        try:
+            form = self._rolled(lambda: closed_form(self.node, self._own(), self.graph.ranges, self.forward, self.graph.words, row=self.row))
+        except NoMatrixForm as reason:
+            if not self.graph.lengths:
+                raise
+            form = replace(self._written_out(), note=f"no matrix form: {reason}")
         return self.view("matrix", form, self.shape)
 
     def index(self) -> View:
@@ -161,6 +167,12 @@ class Viewer:
     def _of_any_length(self, form: Form) -> Form:
         """The form, if it does not count the steps of a recurrence whose number of steps is a name. Raises NoMatrixForm if it does."""
         if self.graph.lengths and _counted(form, self.graph):
+            for steps in steps_of(self.graph):             # the first and the last step have words: h[1], h[T]
+                with suppress(NoMatrixForm):
+                    lines = tuple(steps.show(tokens(line)) for line in (*form.lines, form.body))
+                    found = replace(form, lines=lines[:-1], body=lines[-1])
+                    if steps.size and not _counted(found, self.graph):
+                        return found
             some = ", ".join(self.graph.lengths)
             raise NoMatrixForm(f"its steps have no common form; with a number for {some} (`size {some} = 4`) they can be written out")
         return form
