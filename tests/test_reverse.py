@@ -132,7 +132,7 @@ sys.path[:0] = [{tests!r}]
 from hypothesis import given, settings
 from strategies import networks
 from test_reverse import told
-@settings(max_examples=15, derandomize=True, database=None)
+@settings(max_examples=15, derandomize=True, database=None, deadline=None)
 @given(networks())
 def run(network):
     print(told(network, "", False))

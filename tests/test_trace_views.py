@@ -9,7 +9,7 @@ from problems import PUBLISHED, Problem, function_of, inputs_of
 import symgrad as sg
 
 OWN = next(v for v in vars(own_problems).values() if isinstance(v, list | tuple) and v and isinstance(v[0], Problem))
-WORDLESS = {"convolution, relu, pooling", "heads of attention"}
+WORDLESS = {"group norm", "convolution, relu, pooling", "heads of attention"}
 """Axes that are merged and split again in the middle of a formula: the notation has no word for that."""
 
 CASES = [(p["id"], list(p["forward"]), inputs_of(p), p["wrt"][0]) for p in PUBLISHED]

@@ -139,8 +139,9 @@ def with_rows(target: Node, names: Mapping[Node, str], ranges: Mapping[str, obje
     for node in order:
         if node in labels.always and node is not target:
             name = free_name(labels.names[node], {*found.values(), *taken})
-            lines.append(component_text(node, found, ranges, name))
-            found[node] = name
+            with suppress(NoMatrixForm):                   # what has no words is not named
+                lines.append(component_text(node, found, ranges, name))
+                found[node] = name
     return target, found, lines
 
 
