@@ -261,3 +261,17 @@ def test_absurd_numbers_are_refused_quickly(text: str) -> None:
         return
     with pytest.raises(NotationError, match="too many digits"):
         parse(text)
+
+
+def test_the_first_index_of_a_family_with_two() -> None:
+    head = "examples n = 1..N\nindex t = 1..T\ndata x[n, t] : vector(D)\nparam W : matrix(D, D)\nr[n, t] = tanh(W*x[n, t])\n"
+    rng = np.random.default_rng(0)
+    values = {"x": rng.normal(size=(2, 5, 3)), "W": rng.normal(size=(3, 3))}
+    r = np.tanh(values["x"] @ values["W"].T)
+    g = parse(head + "a[n] = attention(r[n], r[n], r[n])\nloss = sum(a.^2)")
+    scores = r @ np.swapaxes(r, 1, 2) / np.sqrt(3)
+    weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    np.testing.assert_allclose(execute([g["a"]], values)[g["a"]], weights @ r)
+    assert g.families["a"].index == ("n",)
+    with pytest.raises(NotationError, match="takes 3 indices, or 1 or 2 for one of its family; found 4"):
+        parse(head + "loss = sum[n, t](r[n, t, 1, 1])")

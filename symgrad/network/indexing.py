@@ -130,9 +130,9 @@ def _axes_of(e: Expression, tables: Tables) -> Sequence[Size]:
 
 
 def at(value: Value, positions: Sequence[Position], e: Index, axes: Axes) -> Value:
-    """The value at indices: of all axes, or of those of its family."""
+    """The value at indices: of all axes, or of the first of its family's."""
     count = len(positions)
-    if count != value.rank and not (count == len(value.family) < value.rank):
+    if count != value.rank and not 0 < count <= min(len(value.family), value.rank - 1):
         raise Fault(_wrong_count(value, count, e, axes), e.place)
     core, rest = value.core[:count], value.core[count:]
     if value.lying and value.rank == 1:
@@ -154,7 +154,8 @@ def _wrong_count(value: Value, count: int, e: Index, axes: Axes) -> str:
     what = shown(e.operand)
     if not value.rank:
         return f"{what} is a scalar and has no components"
-    family = f", or {len(value.family)} for one of its family" if value.family and len(value.family) < value.rank else ""
+    fewer = " or ".join(map(str, range(1, min(len(value.family), value.rank - 1) + 1)))
+    family = f", or {fewer} for one of its family" if fewer else ""
     return (
         f"{what} ({axes.shown(value)}) has {value.rank} axes, so it takes {value.rank} indices{family}; found {count}"
         if value.rank > 1
