@@ -23,6 +23,8 @@ __all__ = ["main"]
 
 VIEWS = ("matrix", "index", "jacobian", "chain", "paths", "code")
 LAYOUTS = ("numerator", "denominator")
+DETAILS = ("brief", "standard", "full")
+DELTAS = ("delta", "d", "bar", "grad")
 RANK, DIGITS = 6, 9
 
 
@@ -195,15 +197,18 @@ def derive_command(net: str | None, expression: str | None, variables: tuple[str
 @click.option("--out", metavar="FILE", help="Where to write it (.html, .txt); to the terminal if left out.")
 @click.option("--layout", type=click.Choice(LAYOUTS), help="Transpose what is shown.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random check.")
+@click.option("--detail", type=click.Choice(DETAILS), default="standard", show_default=True, help="How much is told.")
+@click.option("--deltas", type=click.Choice(DELTAS), default="delta", show_default=True, help="Names of the derivatives by values on the way.")
 def solve_command(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, values: str | None,
-                  out: str | None, layout: str | None, seed: int) -> None:
+                  out: str | None, layout: str | None, seed: int, detail: str, deltas: str) -> None:
     """A worked solution: every step, shape, formula, the program and the check."""
     from symgrad import outputs
     if out is not None:
         outputs.check_target(out)
     graph = _network(net, expression, variables)
     title = f"Worked solution: {Path(net).stem}" if net and _is_file(net) else ""
-    solution = outputs.solve(graph, wrt=_names(wrt), of=of, values=_values(values, graph), seed=seed, title=title, layout=layout)
+    solution = outputs.solve(graph, wrt=_names(wrt), of=of, values=_values(values, graph), seed=seed, title=title, layout=layout,
+                             detail=detail, deltas=deltas)
     click.echo(f"{solution.save(out)}: {solution.report}" if out is not None else str(solution))
     if not solution.report.ok:
         sys.exit(1)

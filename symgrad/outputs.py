@@ -15,7 +15,8 @@ from symgrad.errors import InputError
 from symgrad.explain.diagram import Diagram
 from symgrad.explain.document import Document
 from symgrad.explain.drawing import diagram_of
-from symgrad.explain.frame import Material
+from symgrad.explain.formulas import STYLES
+from symgrad.explain.frame import DETAILS, Material
 from symgrad.explain.values import shown_values
 from symgrad.explain.walkthrough import walkthrough
 from symgrad.render import files
@@ -83,17 +84,24 @@ def check_target(path: str | Path) -> None:
 
 
 def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, values: Mapping[str, ArrayLike] | None = None,
-          functions: Given = None, title: str = "", picture: bool = True, seed: int = 0, layout: str | None = None) -> Solution:
+          functions: Given = None, title: str = "", picture: bool = True, seed: int = 0, layout: str | None = None,
+          detail: str = "standard", deltas: str = "delta") -> Solution:
     """The worked solution of a derivative: network, passes, chain rule, factors, closed form, components, update, code, schedule, check.
 
-    values: arrays by name, to see numbers and to check at them; else the check draws random ones. Raises as `differentiate` does.
+    values: arrays by name, to see numbers and to check at them; else the check draws random ones. detail: "brief" (network, chain, result,
+    check), "standard", or "full" (each factor and each product entry by entry too). deltas: how the derivative by a value z on the way is
+    called, "delta" (`d_z`), "d" (`dz`), "bar" (`z_bar`) or "grad" (`grad_z`). Raises as `differentiate` does, and InputError for another word.
     """
+    if detail not in DETAILS:
+        raise InputError(f"the detail of a solution is {', '.join(DETAILS)}, not {detail!r}")
+    if deltas not in STYLES:
+        raise InputError(f"the derivatives by values on the way are called in the style {', '.join(STYLES)}, not {deltas!r}")
     values, functions = with_functions(values, functions) if values is not None else (None, functions)
     d = differentiate(net, wrt, of, layout).at(values or {})
     report = d.verify(values, seed, functions)
     numbers = shown_values(d, values, function_values(functions)) if values is not None else None
-    drawing = to_svg(diagram_of(d, "both")) if picture and len(d.graph.names) <= MOST_NAMED else ""
-    document = walkthrough(d, Material(report, schedule(d), source_of(d, functions=functions), drawing, numbers, title))
+    drawing = to_svg(diagram_of(d, "both")) if picture and detail != "brief" and len(d.graph.names) <= MOST_NAMED else ""
+    document = walkthrough(d, Material(report, schedule(d), source_of(d, functions=functions), drawing, numbers, title, detail, deltas))
     return Solution(document, d, report)
 
 

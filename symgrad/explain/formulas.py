@@ -1,18 +1,28 @@
 """Notation text to the formulas, shapes and equations of a document, in the names of one graph."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 import sympy as sp
 
 from symgrad.core.graph import Graph
 from symgrad.core.shape import Shape, shape_text
+from symgrad.errors import InputError
 from symgrad.explain.document import Inline, Line, Math, Text
 from symgrad.views.latex import latex_text
 from symgrad.views.names import name_symbol
 from symgrad.views.text import sides, terms_of
 
-__all__ = ["Typesetter", "words"]
+__all__ = ["STYLES", "Typesetter", "words"]
+
+STYLES: dict[str, Callable[[str, str], tuple[str, str]]] = {
+    "delta": lambda name, tex: (f"d_{name}", rf"\delta_{{{tex}}}"),
+    "d": lambda name, tex: (f"d{name}", rf"\mathrm{{d}}{tex}"),
+    "bar": lambda name, tex: (f"{name}_bar", rf"\bar{{{tex}}}"),
+    "grad": lambda name, tex: (f"grad_{name}", rf"\nabla_{{{tex}}}"),
+}
+"""How the derivative of the output by a named value is called, in notation and in LaTeX, given the value's name and its LaTeX."""
 
 
 def words(*parts: str | Inline) -> tuple[Inline, ...]:
@@ -26,14 +36,28 @@ def shape_latex(shape: Shape) -> str:
 
 
 class Typesetter:
-    """Turns notation text into formulas, with the graph's own way of printing names."""
+    """Turns notation text into formulas, with the graph's own way of printing names.
 
-    def __init__(self, graph: Graph) -> None:
+    deltas: how `d_z`, the derivative by z, is called: a word of STYLES. Raises InputError for another word.
+    """
+
+    def __init__(self, graph: Graph, deltas: str = "delta") -> None:
+        if deltas not in STYLES:
+            raise InputError(f"the derivatives by named values are called in the style {', '.join(STYLES)}, not {deltas!r}")
         self.names = dict(graph.latex)
         self.functions = [*graph.functions, *graph.ops]
+        self.called: dict[str, str] = {}                   # d_z -> z_bar
+        for name in graph.names:
+            label, tex = STYLES[deltas](name, name_symbol(name, graph.latex).tex)
+            while label in graph.words or label in self.functions:
+                label += "_"
+            if f"d_{name}" not in graph.words:
+                self.called[f"d_{name}"] = label
+            self.names[label] = tex
 
     def math(self, notation: str) -> Math:
         """One formula."""
+        notation = re.sub(r"\bd_\w+", lambda m: self.called.get(m[0], m[0]), notation)
         return Math(latex_text(notation, self.names, functions=self.functions), notation)
 
     def cost(self, operations: sp.Expr) -> Math:

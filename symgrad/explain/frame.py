@@ -5,7 +5,8 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from symgrad.core.node import Node, Variable
+from symgrad.core.node import Node, Variable, topological
+from symgrad.explain.conventions import conventions
 from symgrad.explain.document import (
     Block,
     Check,
@@ -14,7 +15,6 @@ from symgrad.explain.document import (
     Equation,
     Inline,
     Line,
-    Note,
     Paragraph,
     Section,
     Table,
@@ -25,8 +25,11 @@ from symgrad.results import Derivation
 from symgrad.run.verify import Report
 from symgrad.views.matrix import closed_form_or_none
 from symgrad.views.steps import steps_of
+from symgrad.views.text import sides
 
-__all__ = ["Material", "Teller"]
+__all__ = ["DETAILS", "Material", "Teller"]
+
+DETAILS = ("brief", "standard", "full")
 
 LONGEST = 120
 """So many lines of a program are shown."""
@@ -42,6 +45,8 @@ class Material:
     picture: str = ""
     values: Mapping[Node, str] | None = None
     title: str = ""
+    detail: str = "standard"
+    deltas: str = "delta"
 
 
 def shortened(code: str) -> str:
@@ -53,20 +58,53 @@ def shortened(code: str) -> str:
     return "\n".join([*lines[: LONGEST // 2], f"    ...                                               # {gone} more lines", *lines[-(LONGEST // 2):]])
 
 
+def _defined_by(line: str) -> str:
+    """The name that a line defines; an `index` line is its own."""
+    return line if line.startswith("index ") else sides(line)[0].partition("[")[0]
+
+
 class Teller:
     """The parts of a solution that frame its derivatives: network, forward pass, program, schedule, check."""
 
     def __init__(self, derivation: Derivation, material: Material) -> None:
         self.d, self.m, self.graph = derivation, material, derivation.graph
-        self.typeset = Typesetter(self.graph)
+        self.detail = material.detail
+        self.typeset = Typesetter(self.graph, material.deltas)
         first = next(iter(derivation.derivatives.values()))
         self.names = first.viewer.names
         self.told: dict[tuple[Node, Node], str] = {}
+        self.numbers: dict[str, str] = {}                  # of the sections, by anchor
+        self.lines_told: dict[str, tuple[str, str]] = {}   # the line that defines a name, and the number of its section
         self.count = 0
 
+    def fresh(self, lines: Sequence[str]) -> list[str]:
+        """The definition lines that the reader does not have yet."""
+        found = []
+        for line in lines:
+            name = _defined_by(line)
+            if self.lines_told.get(name, ("", ""))[0] != line:
+                self.lines_told[name] = line, str(self.count + 1)
+                found.append(line)
+        return found
+
+    def recalled(self, lines: Sequence[str]) -> list[str | Inline]:
+        """", with t1 as in section 6" in pieces, for the definition lines that an earlier section has; ask before `fresh`."""
+        old: dict[str, list[str]] = {}
+        for line in lines:
+            told, number = self.lines_told.get(_defined_by(line), ("", ""))
+            if told == line and number != str(self.count + 1) and not line.startswith("index "):
+                old.setdefault(number, []).append(_defined_by(line))
+        return [x for number, names in old.items() for x in (", with ", *self.conjoined([self.typeset.math(n) for n in names]), f" as in section {number}")]
+
+    @staticmethod
+    def conjoined(items: Sequence[Inline]) -> list[str | Inline]:
+        """a, b and c"""
+        return [x for k, item in enumerate(items) for x in ((" and " if k == len(items) - 1 else ", ") if k else "", item)]
 
     def section(self, title: str | Sequence[Inline], blocks: Sequence[Block], anchor: str = "", badge: str = "") -> Section:
         self.count += 1
+        if anchor:
+            self.numbers[anchor] = str(self.count)
         return Section(words(title) if isinstance(title, str) else tuple(title), tuple(blocks), anchor, badge, str(self.count))
 
     # ------------------------------------------------------------------ network and forward pass
@@ -83,25 +121,20 @@ class Teller:
                     (words(shown), words(role + facts + each), words(self.typeset.shape(node.shape[len(index) :])), words(self.typeset.shape(node.shape)))
                 )
         table = Table((words("name"), words("what it is"), words("shape"), words("as an array")), tuple(rows), align="llll")
-        lines = [line for n in self.defined() for line in self.definition(n)]
-        convention = Note(
-            "convention",
-            (
-                Paragraph(
-                    words(
-                        "Vectors are columns. A Jacobian has the axes of the output first, then those of the variable, so the derivative of a scalar by a "
-                        "vector is a row; the gradient, as used in an update, has the shape of the variable. Arrays of examples have one example a row."
-                    )
-                ),
-            ),
-        )
+        lines = [line for n in self.defined for line in self.definition(n)]
+        convention = conventions(self.d, self.typeset, self.detail)
         return self.section("The network", [table, *([Equation(tuple(lines))] if lines else []), convention], "network")
 
+    @functools.cached_property
     def defined(self) -> list[str]:
-        """The user's definitions that the output depends on, in order; a bare output is called f."""
+        """The user's definitions that the output depends on, each after what it reads; a bare output is called f."""
         below = set(self.d.forward.networkx([self.d.output]).nodes)
         made = [self.step_of.get(n, n) for n, v in self.graph.names.items() if v in below and not isinstance(v.data, Variable) and v.operands]
-        return [n for n in self.graph.names if n in made]  # a recurrence once, not once for every step
+        found = [n for n in self.graph.names if n in made]  # a recurrence once, not once for every step
+        if all(not self.reads(n, later) for k, n in enumerate(found) for later in found[k + 1:]):
+            return found
+        place = {n: k for k, n in enumerate(topological([self.d.output]))}
+        return sorted(found, key=lambda n: max(place.get(v, -1) for v in self.steps(n)))
 
     @functools.cached_property
     def step_of(self) -> dict[str, str]:
@@ -125,9 +158,9 @@ class Teller:
         header = [words("step"), words("value"), words("shape"), words("used by")]
         values = self.m.values
         rows = []
-        for k, name in enumerate(self.defined()):
+        for k, name in enumerate(self.defined):
             node = self.graph.names[name]
-            users = [s for s in self.defined() if self.reads(s, name)]
+            users = [s for s in self.defined if self.reads(s, name)]
             row = [words(str(k + 1)), words(self.typeset.math(name)), words(self.typeset.shape(node.shape)), words(*self.listed(users))]
             if values is not None:
                 row.append(words(values.get(node, "")))
@@ -140,9 +173,11 @@ class Teller:
 
     def reads(self, user: str, name: str) -> bool:
         """Whether a definition reads another one's value, or a step of it."""
-        def steps(of: str) -> set[Node]:
-            return {self.graph.names[of], *(self.graph.names[a] for a, n in self.step_of.items() if n == of)}
-        return user != name and any(steps(name) & self.direct(n) for n in steps(user))
+        return user != name and any(self.steps(name) & self.direct(n) for n in self.steps(user))
+
+    def steps(self, name: str) -> set[Node]:
+        """The value of a name, and every step of it where it is a recurrence."""
+        return {self.graph.names[name], *(self.graph.names[a] for a, n in self.step_of.items() if n == name)}
 
     def direct(self, node: Node) -> set[Node]:
         """The named values a value is computed from directly."""

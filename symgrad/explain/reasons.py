@@ -8,14 +8,14 @@ from symgrad.core.graph import Graph
 from symgrad.core.node import Node, Variable, topological
 from symgrad.derive.reverse import Reverse
 from symgrad.derive.rules import RULES, rule_of
-from symgrad.views.factors import FactorForm
+from symgrad.views.chain import Factor
 
 __all__ = ["reason_of", "zero_reason"]
 
 
-def reason_of(form: FactorForm, names: Mapping[Node, str], graph: Graph) -> str:
+def reason_of(factor: Factor, names: Mapping[Node, str], graph: Graph) -> str:
     """The rule behind one local derivative."""
-    of, by = form.factor.of, form.factor.by
+    of, by = factor.of, factor.by
     inside = [n for n in topological([of]) if n is of or (n not in names and n.operands)]
     on_path = {by}
     for n in topological([of]):

@@ -55,4 +55,3 @@ def _passes(line: str, index: str) -> bool:
     name, _, inside = left.partition("[")
     behind = [f"{i}+1" if i == index else i for i in inside.rstrip("]").split(",")]
     return _runs(line, index) and f"{name}[{','.join(behind)}]" in terms_of(right)
-

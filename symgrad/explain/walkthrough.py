@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import sympy as sp
 
-from symgrad.core.node import Variable
+from symgrad.core.node import Node, Variable
 from symgrad.core.shape import Shape, Size, size_expression
 from symgrad.errors import UnsupportedError
+from symgrad.explain.deltas import Deltas, way
 from symgrad.explain.document import (
     Block,
     Code,
@@ -15,6 +16,7 @@ from symgrad.explain.document import (
     Equation,
     Factor,
     FactorRow,
+    Inline,
     Line,
     Math,
     Note,
@@ -27,13 +29,14 @@ from symgrad.explain.formulas import words
 from symgrad.explain.frame import Material, Teller
 from symgrad.explain.reasons import reason_of, zero_reason
 from symgrad.explain.recurrence import steps_section
+from symgrad.explain.results import result_section
 from symgrad.plan.chain_order import best_order, order_text
 from symgrad.results import Derivation, Derivative
 from symgrad.views.chain import Factor as ChainFactor
-from symgrad.views.chain import Path, Sum, factors_of, named_chain
+from symgrad.views.chain import Path, Sum, factors_of, multiplied_out, named_chain
+from symgrad.views.compose import Idx
 from symgrad.views.factors import FactorForm, FactorForms
-from symgrad.views.index import component_text
-from symgrad.views.matrix import closed_form_or_none, with_rows
+from symgrad.views.letters import Letters
 from symgrad.views.rolled import Rolled
 
 __all__ = ["walkthrough"]
@@ -48,9 +51,15 @@ def walkthrough(derivation: Derivation, material: Material) -> Document:
 
 
 class _Story(Teller):
+    def __init__(self, derivation: Derivation, material: Material) -> None:
+        super().__init__(derivation, material)
+        self.deltas = Deltas(self)
+        self.ordered = False
+
     def sections(self) -> list[Section]:
+        brief = self.detail == "brief"
         found = [self.network()]
-        if self.m.picture:
+        if self.m.picture and not brief:
             found.append(
                 self.section(
                     "The graph",
@@ -63,11 +72,12 @@ class _Story(Teller):
                     ],
                 )
             )
-        found.append(self.forward())
+        if not brief or self.m.values is not None:
+            found.append(self.forward())
         for name, derivative in self.d.derivatives.items():
             found += self.derivative(name, derivative)
-        found += [self.program(), self.schedule(), self.check()]
-        return found
+        found += self.updates()
+        return [*found, *([] if brief else [self.program(), self.schedule()]), self.check()]
 
     # ------------------------------------------------------------------ one derivative
     def derivative(self, name: str, d: Derivative) -> list[Section]:
@@ -82,7 +92,33 @@ class _Story(Teller):
             return [steps_section(self, name, self.d.of, once), self.result(name, d)]
         path = named_chain(d.output, d.variable, self.names)
         forms = FactorForms(self.graph, self.names, path)
+        if path.parts == (ChainFactor(d.output, d.variable),):
+            between = way(d, self.names)
+            return [*([self.on_the_way(name, d, between)] if between else []), self.result(name, d, () if between else self.direct_reason(d))]
+        if self.detail == "brief":
+            return [self.chain(name, d, forms, path), self.result(name, d)]
         return [self.chain(name, d, forms, path), self.locals(name, d, forms, path), self.result(name, d)]
+
+    def direct_reason(self, d: Derivative) -> tuple[Inline, ...]:
+        return words("directly: ", reason_of(ChainFactor(d.output, d.variable), self.names, self.graph))
+
+    def on_the_way(self, name: str, d: Derivative, between: Sequence[Node]) -> Section:
+        """The derivation where paths part and meet again and no chain of factors says it: by what arrives at each value."""
+        anchor = f"way-{self.count + 1}"
+        self.numbers[anchor] = str(self.count + 1)
+        math = self.typeset.math
+        known = self.deltas.known(between)
+        lines = self.deltas.lines(d, between, anchor)
+        shown = self.listed([self.names[n] for n in reversed(between)])
+        blocks: list[Block] = [Paragraph(words(
+            "The paths from ", math(name), " to ", math(self.d.of), " part and meet again (through ", *shown,
+            "), so they are not multiplied out one by one. From the output back, the derivative by each value is found once: what comes back from each "
+            "value that reads it, times the local derivative, added up."))]
+        if known:
+            blocks.append(Note("reuse", (Paragraph(words(*known, ", computed once and used again.")),)))
+        blocks += [Equation(tuple(lines))] if lines else []
+        blocks += self.dropped(d)
+        return self.section(words("By ", math(name), ": back through the values"), blocks, anchor, "chain rule, summed over paths")
 
     def said_once(self, d: Derivative) -> Rolled | None:
         """The component form, where it says the steps of a recurrence once."""
@@ -113,9 +149,30 @@ class _Story(Teller):
             row = FactorRow(tuple(Factor(self.typeset.math(forms.jac(f)), self.typeset.shape(forms.form(f).shape)) for f in factors))
             blocks.append(Paragraph(words("Each factor with its shape beneath; neighbours fit.")))
             blocks.append(Equation((Line((row,)),)))
-        blocks += self.dropped(d)
-        blocks += self.order(forms, factors) if single else []
+        if self.detail == "full":
+            blocks += self.by_components(name, d, forms, path)
+        if self.detail != "brief":
+            blocks += self.dropped(d)
+            blocks += self.order(forms, factors) if single and (self.detail == "full" or not self.ordered) else []
         return self.section(words("By ", self.typeset.math(name), ": the chain rule"), blocks, f"chain-rule-{self.count + 1}", "chain rule")
+
+    def by_components(self, name: str, d: Derivative, forms: FactorForms, path: Path) -> list[Block]:
+        """The same product with its sums over components written out (L4)."""
+        letters = Letters(self.graph.ranges, [forms.index] if forms.index else [])
+        axes = {n: ",".join(letters[Idx(s)] for s in forms.axes(n)) for f in (ChainFactor(d.output, d.variable), *forms.factors) for n in (f.of, f.by)}
+        ends = {x for n in (d.output, d.variable) for x in axes[n].split(",")}
+        terms = []
+        for factors in multiplied_out(path):
+            shown = "*".join(forms.jac(f) + (f"[{inside}]" if (inside := ",".join(x for x in (axes[f.of], axes[f.by]) if x)) else "") for f in factors)
+            summed = ",".join(x for f in factors[:-1] for x in axes[f.by].split(",") if x and x not in ends)
+            summed = ",".join(x for x in (forms.index, summed) if x)
+            terms.append(f"sum[{summed}]({shown})" if summed else shown)
+        if not any(term.startswith("sum[") for term in terms):
+            return []
+        left = ",".join(x for x in (axes[d.output], axes[d.variable]) if x)
+        line = self.typeset.line(f"jac({forms.names.get(d.output, 'f')}, {name})" + (f"[{left}]" if left else ""), " + ".join(terms))
+        return [Paragraph(words("The same product entry by entry: a row times a matrix is a sum over the components of the value between them.")),
+                Equation((line,))]
 
     def dropped(self, d: Derivative) -> list[Block]:
         """Paths that contribute nothing, with the reason."""
@@ -150,66 +207,64 @@ class _Story(Teller):
         shapes = [(_flat(forms.axes(f.of)), _flat(forms.axes(f.by))) for f in factors]
         diagonal = ["diagonal" if forms.form(f).diagonal else "dense" for f in factors]
         best = best_order(shapes, diagonal)
-        costs = [("from the left", best.flops_left_to_right), ("from the right", best.flops_right_to_left)]
-        others = [x for way, cost in costs if cost != best.flops for x in (f", {way} ", self.typeset.cost(cost))]
-        where = f" (best at {', '.join(f'{k} = {v}' for k, v in best.assumed.items())})" if best.assumed else " (best for all sizes)"
-        return [
-            Note(
-                "why",
-                (
-                    Paragraph(
-                        words(
-                            "In which order to multiply matters. Numbering the factors from the left, ",
-                            Code(order_text(best.order)),
-                            " is the cheapest",
-                            where,
-                            ": ",
-                            self.typeset.cost(best.flops),
-                            " operations for one example",
-                            *others,
-                            ".",
-                        )
-                    ),
-                ),
-            )
-        ]
+        if best.flops == best.flops_left_to_right == best.flops_right_to_left:
+            return []
+        self.ordered = True
+        each = " operations for one example" if forms.index else " operations"
+        ways = [("from the left, as the backward pass does, ", best.flops_left_to_right), ("from the right ", best.flops_right_to_left)]
+        where = f" (compared at {', '.join(f'{k} = {v}' for k, v in best.assumed.items())})" if best.assumed else ""
+        said: list[str | Inline] = ["In which order to multiply matters: ", ways[0][0], self.typeset.cost(ways[0][1]), each]
+        if ways[1][1] != ways[0][1]:
+            said += [", ", ways[1][0], self.typeset.cost(ways[1][1])]
+        if best.flops != ways[0][1]:
+            said += [". Cheapest", where, ", the factors numbered from the left, is ", Code(order_text(best.order)), ": ", self.typeset.cost(best.flops)]
+        elif ways[1][1] != ways[0][1]:
+            said += [". The first is the cheapest of all orders", where]
+        return [Note("why", (Paragraph(words(*said, ".")),))]
 
     def locals(self, name: str, d: Derivative, forms: FactorForms, path: Path) -> Section:
-        blocks: list[Block] = []
-        fresh: list[Line] = []
-        for f in forms.factors:
-            form = forms.form(f)
-            if (f.of, f.by) in self.told:
-                blocks.append(
-                    Note(
-                        "reuse",
-                        (
-                            Paragraph(
-                                words(self.typeset.math(form.jac), " was found in ", Reference(self.told[f.of, f.by], "an earlier step"), " and is used again.")
-                            ),
-                        ),
-                    )
-                )
-                continue
-            fresh += self.local(form)
         anchor = f"local-{self.count + 1}"
+        self.numbers[anchor] = str(self.count + 1)
+        through = {f: between for f in forms.factors if (between := way(d, self.names, f.of, f.by))}
+        old = [f for f in forms.factors if (f.of, f.by) in self.told]
+        fresh = [line for f in forms.factors if f not in old and f not in through for line in self.local(forms.form(f), forms)]
+        blocks: list[Block] = [Equation(tuple(fresh))] if fresh else []
+        where = {self.told[f.of, f.by]: None for f in old}
+        for section in where:
+            here = [forms.jac(f) for f in old if self.told[f.of, f.by] == section]
+            one = "was found in " if len(here) == 1 else "were each found in "
+            shown = self.conjoined([self.typeset.math(t) for t in here])
+            again = ", and is used again." if len(here) == 1 else ", and each is used again."
+            blocks.append(Note("reuse", (Paragraph(words(*shown, f" {one}", Reference(section, f"section {self.numbers[section]}"), again)),)))
+        for f, between in through.items():
+            shown = self.listed([self.names[n] for n in reversed(between)])
+            blocks.append(Note("why", (Paragraph(words(
+                self.typeset.math(forms.jac(f)), " takes in every path from ", self.typeset.math(self.names[f.by]), " to ",
+                self.typeset.math(self.names.get(f.of, "f")), ", directly and through ", *shown,
+                ": these part and meet again, so they are followed value by value below.")),)))
         for f in forms.factors:
             self.told.setdefault((f.of, f.by), anchor)
-        if fresh:
-            blocks.insert(0, Equation(tuple(fresh)))
-        if not any(isinstance(p, Sum) for p in path.parts):
+        if not any(isinstance(p, Sum) for p in path.parts) and not through:
             blocks += self.closed_row(forms)
-        blocks += self.cotangents(d, forms)
+        blocks += self.cotangents(d, anchor)
         return self.section(words("By ", self.typeset.math(name), ": each factor in closed form"), blocks, anchor, "local derivatives")
 
-    def local(self, form: FactorForm) -> list[Line]:
-        reason = words(reason_of(form, self.names, self.graph), "; ", self.typeset.shape(form.shape))
+    def local(self, form: FactorForm, forms: FactorForms) -> list[Line]:
+        reason = words(reason_of(form.factor, self.names, self.graph), "; ", *(self.sized(form)))
         if not form.line:
-            return [self.typeset.line(form.jac, form.closed, reason)]
+            lines = [self.typeset.line(form.jac, form.closed, reason)]
+            component = forms.component(form.factor) if self.detail == "full" and form.rank else ""
+            if component:
+                head, _, right = component.partition(" = ")
+                lines.append(self.typeset.line(form.jac + head[head.find("["):], right, words("entry by entry")))
+            return lines
         head, _, right = form.shown.partition(" = ")
         index = head[head.find("[") + 1 : -1].split(",")
-        before = [self.typeset.statement(line) for line in form.before]
+        before = [self.typeset.statement(line) for line in self.fresh(form.before)]
         return [*before, self.typeset.line(f"{form.jac}[{','.join(index[len(index) - form.rank :])}]", right, reason)]
+
+    def sized(self, form: FactorForm) -> tuple[Inline, ...]:
+        return words(self.typeset.shape(form.shape)) if form.rank else words("a number")
 
     def closed_row(self, forms: FactorForms) -> list[Block]:
         """The product again, every factor in closed form with its shape beneath."""
@@ -221,86 +276,39 @@ class _Story(Teller):
         )
         return [Paragraph(words("Put in their places:")), Equation((Line((FactorRow(row),)),))]
 
-    def cotangents(self, d: Derivative, forms: FactorForms) -> list[Block]:
+    def cotangents(self, d: Derivative, anchor: str) -> list[Block]:
         """The products from the left, as the backward pass computes them: each from the one before (L8)."""
         if d.sweep is None or d.output.rank:
             return []
-        lines = []
-        known = dict(self.names)
-        for f in forms.factors[:-1]:
-            node = d.sweep.cotangents.get(f.by)
-            if node is None or isinstance(node.data, Variable) or not node.operands:
-                continue
-            label = f"d_{self.names[f.by]}"
-            self.typeset.names.setdefault(label, rf"\delta_{{{self.typeset.math(self.names[f.by]).tex}}}")
-            others = {n: s for n, s in known.items() if n is not node}
-            target, others, before = with_rows(node, others, self.graph.ranges, d.viewer.forward, self.graph.words)
-            form = closed_form_or_none(target, others, self.graph.ranges, d.viewer.forward, self.graph.words)
-            if node in known or form is None:
-                continue
-            head, right = label, form.body
-            if form.lines or form.note:
-                head, _, right = component_text(target, others, self.graph.ranges, label, ranged=False).partition(" = ")
-            known = {**others, node: label}
-            lines += [self.typeset.statement(line) for line in before]
-            lines.append(
-                Line(
-                    self.typeset.parts(right),
-                    self.typeset.math(head),
-                    words("the derivative by ", self.typeset.math(self.names[f.by]), ", ", self.typeset.shape(node.shape)),
-                )
-            )
-        if len(lines) < 2:
-            return []
-        return [
-            Paragraph(
-                words(
-                    "Multiplied from the left, each product is made from the one before it, so none is computed twice. In the shape of the values themselves:"
-                )
-            ),
-            Equation(tuple(lines)),
-        ]
+        between = way(d, self.names)
+        known = self.deltas.known(between)
+        blocks: list[Block] = []
+        lines = self.deltas.lines(d, between, anchor)
+        if known:
+            blocks.append(Note("reuse", (Paragraph(words(*known, ", computed once for all parameters below.")),)))
+        if lines:
+            text = "From the left, each product is made from the one before it" if not known else "What is new, made from these"
+            blocks += [Paragraph(words(f"{text}, so none is computed twice; in the shape of the value:")), Equation(tuple(lines))]
+        return blocks
 
-    def result(self, name: str, d: Derivative) -> Section:
-        word = "jac" if d.output.rank else "grad"
-        left = f"{word}({self.names[d.output]}, {name})" if d.output in self.names else ""
-        try:
-            matrix, index = d.matrix, d.index
-        except UnsupportedError as reason:
-            warning = Note("warning", (Paragraph(words(f"{reason}.")),))
-            return self.section(words("By ", self.typeset.math(name), ": the result"), [warning], f"answer-{self.count + 1}")
-        told = isinstance(matrix.form, Rolled)
-        lines = [] if told else [self.typeset.statement(line) for line in matrix.form.lines]
-        body = matrix.form.body
-        inside = body[1:].partition(" = ")[0] if left and body.startswith("D[") else ""
-        kind = "component form, " if inside else "closed form, "
-        lines.append(self.typeset.statement(body, words(kind, self.typeset.shape(d.shape)), highlight=True, left=left + inside))
-        blocks: list[Block] = [Equation(tuple(lines), f"result-{self.count + 1}")]
-        if matrix.note and not told:
-            blocks.append(Note("why", (Paragraph(words(f"There is {matrix.note}.")),)))
-        if d.shape and not matrix.note:
-            head, _, body = index.form.body.partition(" = ")
-            inside = head[1:]
-            blocks.append(Paragraph(words("The same, entry by entry; both were read back as text and evaluated at random values, and agree:")))
-            lines = [self.typeset.statement(line) for line in index.form.lines if line not in matrix.form.lines]
-            lines.append(self.typeset.line((left or "D") + inside, body, words("component form")))
-            blocks.append(Equation(tuple(lines)))
-        if not d.output.rank and d.variable.shape == d.shape:
-            blocks.append(
-                Paragraph(
-                    words(
-                        "Transposed from ",
-                        self.typeset.shape(d.viewer.numerator_shape),
-                        " to the shape of ",
-                        self.typeset.math(name),
-                        ", it is what a step of gradient descent takes:",
-                    )
-                )
-            )
-            variable, gradient = self.typeset.math(name), self.typeset.math(left or "D")
+    # ------------------------------------------------------------------ results and updates
+    def result(self, name: str, d: Derivative, reason: tuple[Inline, ...] = ()) -> Section:
+        return result_section(self, self.deltas, name, d, reason)
+
+    def updates(self) -> list[Section]:
+        """One step of gradient descent for every parameter."""
+        lines = []
+        for name, d in self.d.derivatives.items():
+            if d.node is None or d.output.rank or d.kind != "gradient" or not isinstance(d.variable.data, Variable) or d.variable.data.kind != "param":
+                continue
+            variable, gradient = self.typeset.math(name), self.typeset.math(f"grad({self.d.of}, {name})" if self.d.of in self.graph.names else "D")
             step = Math(rf"\leftarrow {variable.tex} - \eta \, {gradient.tex}", f"<- {name} - eta*{gradient.notation}")
-            blocks.append(Equation((Line((step,), variable),)))
-        return self.section(words("By ", self.typeset.math(name), ": the result"), blocks, f"answer-{self.count + 1}")
+            lines.append(Line((step,), variable))
+        if not lines:
+            return []
+        old = " Every gradient is taken at the old values: find all of them first, then move all parameters at once." if len(lines) > 1 else ""
+        text = "One step of gradient descent with step length "
+        return [self.section("The update", [Paragraph(words(text, self.typeset.math("eta"), f".{old}")), Equation(tuple(lines))], "update")]
 
 
 def _flat(shape: Shape) -> Size:

@@ -179,6 +179,17 @@ class FactorForms:
         except NoMatrixForm:                               # no words for it: it stays a derivative
             return FactorForm(factor, self.jac(factor), self.jac(factor), shape)
 
+    def component(self, factor: Factor) -> str:
+        """The factor entry by entry, a line for reading; nothing where the notation has no words for it."""
+        form = self.form(factor)
+        try:
+            shown = self._tensor(factor, self._node(factor), {n: s for n, s in self.names.items()}, "J", form.shape).shown
+        except NoMatrixForm:
+            return ""
+        head, _, right = shown.partition(" = ")
+        index = head[head.find("[") + 1:-1].split(",")
+        return f"J[{','.join(index[len(index) - form.rank:])}] = {right}"
+
     def _tensor(self, factor: Factor, node: Node, names: Mapping[Node, str], name: str, shape: Shape) -> FactorForm:
         of, by = factor.of, factor.by
         letters_of = [f"u{k}" for k in range(of.rank)]
