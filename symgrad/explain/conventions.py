@@ -8,6 +8,7 @@ from symgrad.core.node import Node, Variable
 from symgrad.explain.document import Block, Inline, Note, Paragraph
 from symgrad.explain.formulas import Typesetter, words
 from symgrad.results import Derivation
+from symgrad.views.steps import steps_of
 
 __all__ = ["conventions"]
 
@@ -40,12 +41,14 @@ def _rows(graph: Graph, typeset: Typesetter) -> list[Block]:
     found = [n for n, f in graph.families.items() if n in graph.names and isinstance(graph.names[n].data, Variable) and graph.names[n].rank > len(f.index)]
     if not found:
         return []
-    name = found[0]
-    index = graph.families[name].index[0]
+    name = min(found, key=lambda n: graph.names[n].rank)
+    index, shape = typeset.math(graph.families[name].index[0]), typeset.shape(graph.names[name].shape)
+    if graph.names[name].rank > 2:
+        return [Paragraph(words("Arrays of examples have the examples on the first axis: ", typeset.math(name), ", ", shape, "."))]
     return [Paragraph(words(
-        "Arrays of examples have one example a row: ", typeset.math(f"{name}[{index}]"), " is the column made from row ", typeset.math(index), " of ",
-        typeset.math(name), ", ", typeset.shape(graph.names[name].shape), ". A text that keeps one example a column writes ", typeset.math(f"{name}'"),
-        " for our ", typeset.math(name), "."))]
+        "Arrays of examples have one example a row: ", typeset.math(f"{name}[{graph.families[name].index[0]}]"), " is the column made from row ", index,
+        " of ", typeset.math(name), ", ", shape, ". A text that keeps one example a column writes ", typeset.math(f"{name}'"), " for our ",
+        typeset.math(name), "."))]
 
 
 def _factors(derivation: Derivation, typeset: Typesetter) -> list[Block]:
@@ -89,7 +92,8 @@ def _names(derivation: Derivation, typeset: Typesetter) -> list[Block]:
 def _inner(derivation: Derivation) -> str | None:
     """The last named value that the backward pass goes through before it comes to a variable."""
     cotangents = derivation.sweep.cotangents
-    way = [n for n, v in derivation.graph.names.items() if _passed(v, derivation) and v in cotangents]
+    steps = {name for s in steps_of(derivation.graph) for name in (*s.alias, *(n for n, _ in s.alias.values()))}
+    way = [n for n, v in derivation.graph.names.items() if n not in steps and _passed(v, derivation) and v in cotangents]
     return way[-1] if way else None
 
 

@@ -38,8 +38,12 @@ class Deltas:
         self.teller = teller
         self.labels: dict[Node, str] = {}
         self.told: dict[Node, str] = {}
-        self.explained: set[str] = set()                   # reasons that need not be given again
         self.behind: set[Node] = set()                     # the labelled cotangents and what they are made of
+
+    def way(self, d: Derivative) -> list[Node]:
+        """The values on the way whose derivatives are told; of a recurrence its steps, not all of them as one array."""
+        arrays = {self.teller.graph.names[name] for name in self.teller.step_of.values()}
+        return [n for n in way(d, self.teller.names) if n not in arrays]
 
     def label(self, value: Node) -> str:
         """`d_z`"""
@@ -118,10 +122,12 @@ class Deltas:
     def users(self) -> dict[Node, list[Node]]:
         """The named values that read a value directly, among those the output is computed from."""
         teller = self.teller
+        arrays = {teller.graph.names[name] for name in teller.step_of.values()}
+        read = {n: teller.direct(n) - arrays | {m for a in teller.direct(n) & arrays for m in teller.direct(a)} for n in teller.names}
         found: dict[Node, list[Node]] = {}
         for n in topological([teller.d.output]):
-            if n in teller.names or n is teller.d.output:
-                for value in teller.direct(n):
+            if n not in arrays and (n in teller.names or n is teller.d.output):
+                for value in read.get(n) or teller.direct(n):
                     found.setdefault(value, []).append(n)
         return {v: sorted(us, key=list(teller.names).index) if all(u in teller.names for u in us) else us for v, us in found.items()}
 

@@ -75,7 +75,15 @@ class Teller:
         self.told: dict[tuple[Node, Node], str] = {}
         self.numbers: dict[str, str] = {}                  # of the sections, by anchor
         self.lines_told: dict[str, tuple[str, str]] = {}   # the line that defines a name, and the number of its section
+        self.steps_told: dict[str, str] = {}               # the lines that tell a recurrence, each with the number of its section
         self.count = 0
+        self._said: set[str] = set()
+
+    def first_time(self, what: str) -> bool:
+        """Whether something has not been said yet; from now on it has."""
+        said = what in self._said
+        self._said.add(what)
+        return not said
 
     def fresh(self, lines: Sequence[str]) -> list[str]:
         """The definition lines that the reader does not have yet."""
@@ -235,5 +243,5 @@ class Teller:
         r = self.m.report
         sizes = ", ".join(f"{k} = {v}" for k, v in r.sizes.items())
         stand = f" Unknown functions ({', '.join(r.stand_ins)}) were three smooth ones in turn." if r.stand_ins else ""
-        text = words(f"{r}.", f" At random values with {sizes}." if sizes else "", stand)
+        text = words(f"{'Every derivative was' if r.ok else 'A derivative is'} {r}.", f" At random values with {sizes}." if sizes else "", stand)
         return self.section("The check", [Check(r.ok, text, None)], "check")

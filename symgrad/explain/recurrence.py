@@ -26,15 +26,24 @@ def steps_section(teller: Teller, name: str, of: str, form: Rolled) -> Section:
             math(value), ", through everything that is computed from it, write ", math(cotangent),
             ". It is found from the last step to the first, each from the one behind it, once.")),
     ]
+    told = {line: number for line, number in teller.steps_told.items() if line in form.lines}
+    fresh = [line for line in form.lines if line not in told]
+    here = str(teller.count + 1)
+    teller.steps_told.update(dict.fromkeys(fresh, here))
+    if told:
+        names = list(dict.fromkeys(sides(line)[0].partition("[")[0] for line in told))
+        blocks = [Paragraph(words(
+            math(of), " depends on ", math(name), " through the same steps. ", *teller.conjoined([math(n) for n in names]),
+            f" {'is' if len(names) == 1 else 'are'} known from section {', '.join(dict.fromkeys(told.values()))}, computed once and used again."))]
     numbered = {sides(line)[0].partition("[")[0] for line in form.lines if not _runs(line, index)}
     lines: list[Line] = []
-    for line in form.lines:
+    for line in fresh:
         left, right = sides(line)
         where: Sequence[str | Inline] = ("at the last step",) if not _runs(line, index) else \
             ("for every step before it",) if left.partition("[")[0] in numbered else ("at every step",)
         lines.append(teller.typeset.line(left, right, words(*where)))
-    blocks.append(Equation(tuple(lines)))
-    if skip := next((line for line in form.lines if _passes(line, index)), None):
+    blocks += [Equation(tuple(lines))] if lines else []
+    if skip := next((line for line in fresh if _passes(line, index)), None):
         left = sides(skip)[0]
         behind = left.replace(index, f"{index}+1")
         blocks.append(Note("why", (Paragraph(words(

@@ -36,7 +36,7 @@ def result_section(teller: Teller, deltas: Deltas, name: str, d: Derivative, rea
     inside = body[1:].partition(" = ")[0] if left and body.startswith("D[") else ""
     kind = "component form, " if inside else "closed form, "
     if blocks or recalled:
-        blocks.append(Paragraph(words("Written out", *recalled, ":")))
+        blocks.append(Paragraph(words("Written out" if blocks else "The closed form", *recalled, ":")))
     size = shape(d.shape) if d.shape else "a number"
     lines.append(teller.typeset.statement(body, words(kind, size, *(("; ", *reason) if reason else ())), highlight=True, left=left + inside))
     blocks.append(Equation(tuple(lines), f"result-{teller.count + 1}"))
@@ -44,8 +44,8 @@ def result_section(teller: Teller, deltas: Deltas, name: str, d: Derivative, rea
         blocks.append(Note("why", (Paragraph(words(f"There is {matrix.note}.")),)))
     if d.shape and not matrix.note and teller.detail != "brief" and _by_entries(teller, index.form.body):
         head, _, right = index.form.body.partition(" = ")
-        blocks.append(Paragraph(words("The same, entry by entry", *teller.recalled(index.form.lines),
-                                      "; both were read back as text and evaluated at random values, and agree:")))
+        agree = "; both were read back as text and evaluated at random values, and agree:" if teller.first_time("how they agree") else "; both agree:"
+        blocks.append(Paragraph(words("The same, entry by entry", *teller.recalled(index.form.lines), agree)))
         more = [teller.typeset.statement(line) for line in teller.fresh(index.form.lines)]
         blocks.append(Equation((*more, teller.typeset.line((left or "D") + head[1:], right, words("component form")))))
     if word == "grad" and d.shape:
@@ -75,11 +75,11 @@ def _from_deltas(teller: Teller, deltas: Deltas, d: Derivative, left: str, writt
         return []
     recalled = teller.recalled(before)
     lines: list[Line] = [teller.typeset.statement(line) for line in teller.fresh(before)]
-    lines.append(teller.typeset.line(head, right, words("what arrives, times the local derivative")))
+    lines.append(teller.typeset.line(head, right, words("what arrives, times the local derivative" if teller.first_time("delta form") else "")))
     why: list[Block] = []
     component = None if head != left or d.node in deltas.labels else deltas.component(d, d.node, names, left)
     if component is not None and component[0] != left:
-        found_why = _why(teller, deltas, right, component[1])
+        found_why = _why(teller, right, component[1])
         if found_why or teller.detail == "full":
             lines.append(teller.typeset.line(*component, words("entry by entry")))
         why = [Note("why", tuple(found_why))] if found_why else []
@@ -87,25 +87,23 @@ def _from_deltas(teller: Teller, deltas: Deltas, d: Derivative, left: str, writt
     return [Paragraph(words("From the ", "derivatives" if len(used) > 1 else "derivative", " by ", *names_used, *recalled, ":")), Equation(tuple(lines)), *why]
 
 
-def _why(teller: Teller, deltas: Deltas, matrix: str, component: str) -> list[Block]:
+def _why(teller: Teller, matrix: str, component: str) -> list[Block]:
     """Why a matrix stands transposed, and why there is a sum: each said once. Read off the component form."""
     tree = parse_expression(matrix, limits=None, functions=teller.typeset.functions)
     summed = {i for inside in re.findall(r"sum\[([^\]]*)\]", component) for i in inside.split(",")}
     math = teller.typeset.math
     found: list[Block] = []
     carried = next((i for f in teller.graph.families.values() for i in f.index[:1] if i in summed), "")
-    if carried and "sum" not in deltas.explained:
-        deltas.explained.add("sum")
+    if carried and teller.first_time("why a sum"):
         found.append(Paragraph(words("Every example ", math(carried), " reads the same parameter, so what comes back from the examples is added: the sum over ",
                                      math(carried), ".")))
     for node in walk(tree):
-        if "transpose" not in deltas.explained and isinstance(node, Binary) and node.operator == "*" and isinstance(node.left, Transpose) \
+        if isinstance(node, Binary) and node.operator == "*" and isinstance(node.left, Transpose) \
                 and isinstance(node.left.operand, Name) and isinstance(node.right, Name):
             name = node.left.operand.name
             entry = re.search(rf"\b{re.escape(name)}\[([^\]]*)\]", component)
             indices = entry.group(1).split(",") if entry else []
-            if len(indices) == 2 and indices[0] in summed:
-                deltas.explained.add("transpose")
+            if len(indices) == 2 and indices[0] in summed and teller.first_time("why a transpose"):
                 found.append(Paragraph(words(
                     "The sum runs over ", math(indices[0]), ", the first index of ", math(f"{name}[{','.join(indices)}]"),
                     "; in a matrix product it is the last index of the left factor, so ", math(name), " stands transposed.")))

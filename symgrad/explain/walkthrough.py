@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import sympy as sp
 
@@ -38,6 +39,7 @@ from symgrad.views.compose import Idx
 from symgrad.views.factors import FactorForm, FactorForms
 from symgrad.views.letters import Letters
 from symgrad.views.rolled import Rolled
+from symgrad.views.text import unbracketed
 
 __all__ = ["walkthrough"]
 
@@ -84,20 +86,31 @@ class _Story(Teller):
         if d.node is None:
             why = Paragraph(words("The derivative of ", self.typeset.math(self.d.of), " by ", self.typeset.math(name), " is zero: ", d.reason, "."))
             return [self.section(words("By ", self.typeset.math(name)), [why], f"by-{self.count + 1}")]
+        found = self.derived(name, d)
+        if self.detail != "brief" or not found:
+            return [*found, self.result(name, d, self.direct_reason(d) if not found and d.output is not d.variable else ())]
+        self.count -= 1                                    # derivation and result are one section
+        result = self.result(name, d)
+        return [replace(result, title=found[0].title, blocks=found[0].blocks + result.blocks)]
+
+    def derived(self, name: str, d: Derivative) -> list[Section]:
+        """The sections that lead to a result; none where it is found in one step."""
         if d.output is d.variable:
-            return [self.result(name, d)]
+            return []
         once = self.said_once(d)
         if once is not None:
             self.typeset.names.update({name: tex for name, tex in once.symbols if name not in self.typeset.names})
-            return [steps_section(self, name, self.d.of, once), self.result(name, d)]
+            return [steps_section(self, name, self.d.of, once)]
+        between = self.deltas.way(d)
         path = named_chain(d.output, d.variable, self.names)
         forms = FactorForms(self.graph, self.names, path)
-        if path.parts == (ChainFactor(d.output, d.variable),):
-            between = way(d, self.names)
-            return [*([self.on_the_way(name, d, between)] if between else []), self.result(name, d, () if between else self.direct_reason(d))]
-        if self.detail == "brief":
-            return [self.chain(name, d, forms, path), self.result(name, d)]
-        return [self.chain(name, d, forms, path), self.locals(name, d, forms, path), self.result(name, d)]
+        direct = path.parts == (ChainFactor(d.output, d.variable),)
+        if not d.output.rank and (direct or any(self.names[n] in self.step_of for n in between)):
+            return [self.on_the_way(name, d, between)] if between else []
+        if direct and not between:
+            return []
+        chain = self.chain(name, d, forms, path)
+        return [chain] if self.detail == "brief" else [chain, self.locals(name, d, forms, path)]
 
     def direct_reason(self, d: Derivative) -> tuple[Inline, ...]:
         return words("directly: ", reason_of(ChainFactor(d.output, d.variable), self.names, self.graph))
@@ -110,10 +123,10 @@ class _Story(Teller):
         known = self.deltas.known(between)
         lines = self.deltas.lines(d, between, anchor)
         shown = self.listed([self.names[n] for n in reversed(between)])
+        how = ": what comes back from each value that reads it, times the local derivative, added up" if self.first_time("how sums arise") else ""
         blocks: list[Block] = [Paragraph(words(
             "The paths from ", math(name), " to ", math(self.d.of), " part and meet again (through ", *shown,
-            "), so they are not multiplied out one by one. From the output back, the derivative by each value is found once: what comes back from each "
-            "value that reads it, times the local derivative, added up."))]
+            f"), so they are not multiplied out one by one. From the output back, the derivative by each value is found once{how}."))]
         if known:
             blocks.append(Note("reuse", (Paragraph(words(*known, ", computed once and used again.")),)))
         blocks += [Equation(tuple(lines))] if lines else []
@@ -129,25 +142,20 @@ class _Story(Teller):
         return form if isinstance(form, Rolled) and form.lines else None
 
     def chain(self, name: str, d: Derivative, forms: FactorForms, path: Path) -> Section:
-        blocks: list[Block] = [
-            Paragraph(
-                words(
-                    "Follow every path from ",
-                    self.typeset.math(name),
-                    " to ",
-                    self.typeset.math(self.d.of),
-                    ", and multiply the derivatives along it.",
-                    " The sum over the examples stands in front." if forms.index else "",
-                )
-            )
-        ]
+        blocks: list[Block] = []
+        summed = " The sum over the examples stands in front." if forms.index and self.first_time("sum in front") else ""
+        if self.first_time("paths") or summed:
+            blocks.append(Paragraph(words("Follow every path from ", self.typeset.math(name), " to ", self.typeset.math(self.d.of),
+                                          ", and multiply the derivatives along it.", summed)))
         left = self.typeset.math(f"jac({forms.names.get(d.output, 'f')}, {name})") if d.output in forms.names else None
         blocks.append(Equation((Line(self.typeset.parts(str(d.chain.form.body)), left),), f"chain-{self.count + 1}"))
         factors = factors_of(path)
         single = not any(isinstance(p, Sum) for p in path.parts)
-        if single:
+        closed = self.closed_row(forms) if self.detail == "brief" and single else []
+        blocks += closed
+        if single and not closed:
             row = FactorRow(tuple(Factor(self.typeset.math(forms.jac(f)), self.typeset.shape(forms.form(f).shape)) for f in factors))
-            blocks.append(Paragraph(words("Each factor with its shape beneath; neighbours fit.")))
+            blocks += [Paragraph(words("Each factor with its shape beneath; neighbours fit."))] if self.first_time("shapes") else []
             blocks.append(Equation((Line((row,)),)))
         if self.detail == "full":
             blocks += self.by_components(name, d, forms, path)
@@ -159,7 +167,8 @@ class _Story(Teller):
     def by_components(self, name: str, d: Derivative, forms: FactorForms, path: Path) -> list[Block]:
         """The same product with its sums over components written out (L4)."""
         letters = Letters(self.graph.ranges, [forms.index] if forms.index else [])
-        axes = {n: ",".join(letters[Idx(s)] for s in forms.axes(n)) for f in (ChainFactor(d.output, d.variable), *forms.factors) for n in (f.of, f.by)}
+        nodes = dict.fromkeys((d.output, d.variable, *(n for f in forms.factors for n in (f.of, f.by))))
+        axes = {n: ",".join(letters[Idx(s)] for s in forms.axes(n)) for n in nodes}
         ends = {x for n in (d.output, d.variable) for x in axes[n].split(",")}
         terms = []
         for factors in multiplied_out(path):
@@ -171,32 +180,22 @@ class _Story(Teller):
             return []
         left = ",".join(x for x in (axes[d.output], axes[d.variable]) if x)
         line = self.typeset.line(f"jac({forms.names.get(d.output, 'f')}, {name})" + (f"[{left}]" if left else ""), " + ".join(terms))
-        return [Paragraph(words("The same product entry by entry: a row times a matrix is a sum over the components of the value between them.")),
-                Equation((line,))]
+        why = ": a row times a matrix is a sum over the components of the value between them." if self.first_time("sums over components") else ":"
+        return [Paragraph(words(f"The same product entry by entry{why}")), Equation((line,))]
 
     def dropped(self, d: Derivative) -> list[Block]:
         """Paths that contribute nothing, with the reason."""
-        shown: dict[tuple[str, str], None] = {}
         if d.sweep is None:
             return []
-        target = {d.variable}
-        for node, operand in zero_reason(d.sweep, target, self.names):
-            shown[node, operand] = None
+        users: dict[str, list[str]] = {}
+        for node, operand in zero_reason(d.sweep, {d.variable}, self.names):
+            users.setdefault(operand, []).append(node)
         lines = [
-            Paragraph(
-                words(
-                    "No path goes through ",
-                    self.typeset.math(o),
-                    ", which ",
-                    self.typeset.math(n),
-                    " is computed from: ",
-                    self.typeset.math(o),
-                    " does not depend on ",
-                    self.typeset.math(self.names[d.variable]),
-                    ", so that term of the sum is zero.",
-                )
-            )
-            for n, o in list(shown)[:4]
+            Paragraph(words(
+                "No path goes through ", self.typeset.math(o), ", which ", *self.conjoined([self.typeset.math(n) for n in ns]),
+                " is computed from: " if len(ns) == 1 else " are computed from: ", self.typeset.math(o), " does not depend on ",
+                self.typeset.math(self.names[d.variable]), ", so that term of the sum is zero."))
+            for o, ns in list(users.items())[:4]
         ]
         return [Note("why", tuple(lines))] if lines else []
 
@@ -252,7 +251,7 @@ class _Story(Teller):
     def local(self, form: FactorForm, forms: FactorForms) -> list[Line]:
         reason = words(reason_of(form.factor, self.names, self.graph), "; ", *(self.sized(form)))
         if not form.line:
-            lines = [self.typeset.line(form.jac, form.closed, reason)]
+            lines = [self.typeset.line(form.jac, unbracketed(form.closed), reason)]
             component = forms.component(form.factor) if self.detail == "full" and form.rank else ""
             if component:
                 head, _, right = component.partition(" = ")
@@ -280,7 +279,7 @@ class _Story(Teller):
         """The products from the left, as the backward pass computes them: each from the one before (L8)."""
         if d.sweep is None or d.output.rank:
             return []
-        between = way(d, self.names)
+        between = self.deltas.way(d)
         known = self.deltas.known(between)
         blocks: list[Block] = []
         lines = self.deltas.lines(d, between, anchor)

@@ -9,7 +9,7 @@ from symgrad.core.shape import size_text
 from symgrad.views import terms as mx
 from symgrad.views.terms import Term
 
-__all__ = ["call_text", "number_text", "scalar_text", "sides", "terms_of", "tight", "text"]
+__all__ = ["call_text", "number_text", "scalar_text", "sides", "terms_of", "tight", "text", "unbracketed"]
 
 SUM, PRODUCT, MINUS, POWER, TIGHT = 1, 2, 3, 4, 5
 """How tightly a text binds: a sum, a product, a unary minus, a power, an operand of a power."""
@@ -264,3 +264,13 @@ def sides(text: str) -> tuple[str, str]:
         if c == "=" and not depth:
             return text[:k].strip(), text[k + 1:].strip()
     return "", text
+
+
+def unbracketed(text: str) -> str:
+    """A text without the brackets around the whole of it."""
+    depth = 0
+    for k, letter in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if not depth and k < len(text) - 1:
+            return text
+    return text[1:-1] if text.startswith("(") else text
