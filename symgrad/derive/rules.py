@@ -20,6 +20,7 @@ RULES: dict[str, str] = {
     "softmax": "each output depends on every input through the sum below", "logsumexp": "the outer logarithm over the inner sum",
     "square_sum": "power rule, then sum", "inv": "from X*inv(X) = I", "det": "Jacobi's formula", "logdet": "Jacobi's formula, divided by the determinant",
     "mean": "each summand counts 1/n", "norm2": "a root over a sum of squares", "transpose": "entries change places",
+    "stack": "each part takes its own share of what comes back",
     **dict.fromkeys(("contraction", "product", "inner", "trace", "diag", "diagonal", "broadcast"), "linear: the coefficients"),
 }
 

@@ -42,12 +42,13 @@ def _rows(graph: Graph, typeset: Typesetter) -> list[Block]:
     if not found:
         return []
     name = min(found, key=lambda n: graph.names[n].rank)
+    each = "step" if graph.families[name].index[0] in {s.index for s in steps_of(graph)} else "example"
     index, shape = typeset.math(graph.families[name].index[0]), typeset.shape(graph.names[name].shape)
     if graph.names[name].rank > 2:
-        return [Paragraph(words("Arrays of examples have the examples on the first axis: ", typeset.math(name), ", ", shape, "."))]
+        return [Paragraph(words(f"Arrays of {each}s have the {each}s on the first axis: ", typeset.math(name), ", ", shape, "."))]
     return [Paragraph(words(
-        "Arrays of examples have one example a row: ", typeset.math(f"{name}[{graph.families[name].index[0]}]"), " is the column made from row ", index,
-        " of ", typeset.math(name), ", ", shape, ". A text that keeps one example a column writes ", typeset.math(f"{name}'"), " for our ",
+        f"Arrays of {each}s have one {each} a row: ", typeset.math(f"{name}[{graph.families[name].index[0]}]"), " is the column made from row ", index,
+        " of ", typeset.math(name), ", ", shape, f". A text that keeps one {each} a column writes ", typeset.math(f"{name}'"), " for our ",
         typeset.math(name), "."))]
 
 

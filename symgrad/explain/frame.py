@@ -139,7 +139,8 @@ class Teller:
         below = set(self.d.forward.networkx([self.d.output]).nodes)
         made = [self.step_of.get(n, n) for n, v in self.graph.names.items() if v in below and not isinstance(v.data, Variable) and v.operands]
         found = [n for n in self.graph.names if n in made]  # a recurrence once, not once for every step
-        if all(not self.reads(n, later) for k, n in enumerate(found) for later in found[k + 1:]):
+        steps = set(self.step_of.values())                  # recurrences read each other: they stay as written
+        if all(not self.reads(n, later) for k, n in enumerate(found) for later in found[k + 1:] if not {n, later} <= steps):
             return found
         place = {n: k for k, n in enumerate(topological([self.d.output]))}
         return sorted(found, key=lambda n: max(place.get(v, -1) for v in self.steps(n)))

@@ -151,11 +151,12 @@ class _Story(Teller):
         blocks.append(Equation((Line(self.typeset.parts(str(d.chain.form.body)), left),), f"chain-{self.count + 1}"))
         factors = factors_of(path)
         single = not any(isinstance(p, Sum) for p in path.parts)
-        closed = self.closed_row(forms) if self.detail == "brief" and single else []
-        blocks += closed
-        if single and not closed:
+        closed = self.closed_row(forms) if single else []
+        if self.detail == "brief":
+            blocks += closed
+        if single and (not closed or (self.detail != "brief" and self.first_time("shapes"))):
             row = FactorRow(tuple(Factor(self.typeset.math(forms.jac(f)), self.typeset.shape(forms.form(f).shape)) for f in factors))
-            blocks += [Paragraph(words("Each factor with its shape beneath; neighbours fit."))] if self.first_time("shapes") else []
+            blocks.append(Paragraph(words("Each factor with its shape beneath:")))
             blocks.append(Equation((Line((row,)),)))
         if self.detail == "full":
             blocks += self.by_components(name, d, forms, path)
@@ -226,7 +227,11 @@ class _Story(Teller):
         self.numbers[anchor] = str(self.count + 1)
         through = {f: between for f in forms.factors if (between := way(d, self.names, f.of, f.by))}
         old = [f for f in forms.factors if (f.of, f.by) in self.told]
-        fresh = [line for f in forms.factors if f not in old and f not in through for line in self.local(forms.form(f), forms)]
+        fresh: list[Line] = []
+        for f in forms.factors:
+            form = forms.form(f)
+            fresh += [self.typeset.statement(line) for line in self.fresh(form.before)]
+            fresh += self.local(form, forms) if f not in old and f not in through else []
         blocks: list[Block] = [Equation(tuple(fresh))] if fresh else []
         where = {self.told[f.of, f.by]: None for f in old}
         for section in where:
@@ -259,8 +264,7 @@ class _Story(Teller):
             return lines
         head, _, right = form.shown.partition(" = ")
         index = head[head.find("[") + 1 : -1].split(",")
-        before = [self.typeset.statement(line) for line in self.fresh(form.before)]
-        return [*before, self.typeset.line(f"{form.jac}[{','.join(index[len(index) - form.rank :])}]", right, reason)]
+        return [self.typeset.line(f"{form.jac}[{','.join(index[len(index) - form.rank :])}]", right, reason)]
 
     def sized(self, form: FactorForm) -> tuple[Inline, ...]:
         return words(self.typeset.shape(form.shape)) if form.rank else words("a number")

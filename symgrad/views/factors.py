@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node, topological
@@ -160,7 +160,7 @@ class FactorForms:
         shape = (of_axes or (1,)) + by_axes
         if node is None:
             node = filled("zeros", of.shape + by.shape)
-        names = {n: s for n, s in self.names.items() if n is not node}
+        node, names, before = self._with_rows(node, {n: s for n, s in self.names.items() if n is not node}, of)
         example = Idx((of if of in self.per_example else by).shape[0]) if fixed else None
         rows, columns = tuple(Idx(s) for s in of_axes), tuple(Idx(s) for s in by_axes)
         index = ((example,) if of in self.per_example else ()) + rows + ((example,) if by in self.per_example else ()) + columns
@@ -171,11 +171,13 @@ class FactorForms:
             term = eliminator.matrix(("r", node, index), rows + columns)
             term = mx.transpose(term) if not rows and len(columns) == 1 else term
             alone = len(self.factors) == 1 or _needs_no_brackets(term)
-            return FactorForm(factor, self.jac(factor), text(term) if alone else tight(term), shape, diagonal=term.kind in ("diag", "eye"))
+            return FactorForm(factor, self.jac(factor), text(term) if alone else tight(term), shape, tuple(before),
+                              diagonal=term.kind in ("diag", "eye"))
         except NoMatrixForm:
             pass
         try:
-            return self._tensor(factor, node, names, self.free_name(f"J{len(self._forms) + 1}"), shape)
+            form = self._tensor(factor, node, names, self.free_name(f"J{len(self._forms) + 1}"), shape)
+            return replace(form, before=(*before, *form.before))
         except NoMatrixForm:                               # no words for it: it stays a derivative
             return FactorForm(factor, self.jac(factor), self.jac(factor), shape)
 
