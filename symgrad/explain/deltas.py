@@ -84,13 +84,16 @@ class Deltas:
         if node in names:
             return [], label, names[node], names
         settled = {*d.viewer.forward, *self.behind}
-        target, names, before = with_rows(node, names, graph.ranges, settled, graph.words)
-        form: Form | None = closed_form_or_none(target, names, graph.ranges, settled, graph.words)
-        if form is None:
+        try:
+            target, names, before = with_rows(node, names, graph.ranges, settled, graph.words)
+            form: Form | None = closed_form_or_none(target, names, graph.ranges, settled, graph.words)
+            if form is None:
+                return None
+            if not form.note:
+                return [*before, *form.lines], label, form.body, names
+            head, _, right = component_text(target, names, graph.ranges, label, ranged=False).partition(" = ")
+        except NoMatrixForm:
             return None
-        if not form.note:
-            return [*before, *form.lines], label, form.body, names
-        head, _, right = component_text(target, names, graph.ranges, label, ranged=False).partition(" = ")
         return before, head, right, names
 
     def component(self, d: Derivative, node: Node, names: dict[Node, str], label: str) -> tuple[str, str] | None:

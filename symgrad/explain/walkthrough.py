@@ -91,7 +91,7 @@ class _Story(Teller):
             return [*found, self.result(name, d, self.direct_reason(d) if not found and d.output is not d.variable else ())]
         self.count -= 1                                    # derivation and result are one section
         result = self.result(name, d)
-        return [replace(result, title=found[0].title, blocks=found[0].blocks + result.blocks)]
+        return [replace(result, title=words("By ", self.typeset.math(name)), anchor=found[0].anchor, blocks=found[0].blocks + result.blocks)]
 
     def derived(self, name: str, d: Derivative) -> list[Section]:
         """The sections that lead to a result; none where it is found in one step."""
@@ -170,17 +170,18 @@ class _Story(Teller):
         letters = Letters(self.graph.ranges, [forms.index] if forms.index else [])
         nodes = dict.fromkeys((d.output, d.variable, *(n for f in forms.factors for n in (f.of, f.by))))
         axes = {n: ",".join(letters[Idx(s)] for s in forms.axes(n)) for n in nodes}
+        first = {f: axes[f.of] or "1" for f in forms.factors}              # the Jacobian of a scalar has a leading 1
         ends = {x for n in (d.output, d.variable) for x in axes[n].split(",")}
         terms = []
         for factors in multiplied_out(path):
-            shown = "*".join(forms.jac(f) + (f"[{inside}]" if (inside := ",".join(x for x in (axes[f.of], axes[f.by]) if x)) else "") for f in factors)
+            shown = "*".join(forms.jac(f) + f"[{','.join(x for x in (first[f], axes[f.by]) if x)}]" for f in factors)
             summed = ",".join(x for f in factors[:-1] for x in axes[f.by].split(",") if x and x not in ends)
             summed = ",".join(x for x in (forms.index, summed) if x)
             terms.append(f"sum[{summed}]({shown})" if summed else shown)
         if not any(term.startswith("sum[") for term in terms):
             return []
-        left = ",".join(x for x in (axes[d.output], axes[d.variable]) if x)
-        line = self.typeset.line(f"jac({forms.names.get(d.output, 'f')}, {name})" + (f"[{left}]" if left else ""), " + ".join(terms))
+        left = ",".join(x for x in (axes[d.output] or "1", axes[d.variable]) if x)
+        line = self.typeset.line(f"jac({forms.names.get(d.output, 'f')}, {name})" + f"[{left}]", " + ".join(terms))
         why = ": a row times a matrix is a sum over the components of the value between them." if self.first_time("sums over components") else ":"
         return [Paragraph(words(f"The same product entry by entry{why}")), Equation((line,))]
 
@@ -260,11 +261,11 @@ class _Story(Teller):
             component = forms.component(form.factor) if self.detail == "full" and form.rank else ""
             if component:
                 head, _, right = component.partition(" = ")
-                lines.append(self.typeset.line(form.jac + head[head.find("["):], right, words("entry by entry")))
+                lines.append(self.typeset.line(form.jac + f"[{form.first}{head[head.find('[') + 1:]}", right, words("entry by entry")))
             return lines
         head, _, right = form.shown.partition(" = ")
         index = head[head.find("[") + 1 : -1].split(",")
-        return [self.typeset.line(f"{form.jac}[{','.join(index[len(index) - form.rank :])}]", right, reason)]
+        return [self.typeset.line(f"{form.jac}[{form.first}{','.join(index[len(index) - form.rank :])}]", right, reason)]
 
     def sized(self, form: FactorForm) -> tuple[Inline, ...]:
         return words(self.typeset.shape(form.shape)) if form.rank else words("a number")

@@ -40,6 +40,11 @@ class FactorForm:
         """How many indices the factor has, a leading 1 not counted."""
         return len(self.shape) - (1 if self.shape[:1] == (1,) else 0)
 
+    @property
+    def first(self) -> str:
+        """`1,` where a scalar output's leading axis stands in front of the indices."""
+        return "1," if self.shape[:1] == (1,) else ""
+
 
 def _needs_no_brackets(term: Term) -> bool:
     """Whether a term can stand in a row of matrix products as it is."""
