@@ -191,19 +191,22 @@ def derive_command(net: str | None, expression: str | None, variables: tuple[str
 
 @cli.command("solve", cls=_Command)
 @_net
-@click.option("--values", metavar="FILE", help="Numbers by name, .json or .npz.")
+@click.option("--values", metavar="FILE", help="Numbers by name, .json or .npz; the word generated: small ones, drawn by --seed.")
+@click.option("--digits", type=click.IntRange(1, 15), default=4, show_default=True, help="Significant digits of what is no short fraction.")
+@click.option("--eta", type=float, help="Step size of an update in numbers.")
 @click.option("--out", metavar="FILE", help="Where to write it (.html, .txt); to the terminal if left out.")
 @click.option("--layout", type=click.Choice(LAYOUTS), help="Transpose what is shown.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random check.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random check, and of generated values.")
 def solve_command(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, values: str | None,
-                  out: str | None, layout: str | None, seed: int) -> None:
+                  digits: int, eta: float | None, out: str | None, layout: str | None, seed: int) -> None:
     """A worked solution: every step, shape, formula, the program and the check."""
     from symgrad import outputs
     if out is not None:
         outputs.check_target(out)
     graph = _network(net, expression, variables)
     title = f"Worked solution: {Path(net).stem}" if net and _is_file(net) else ""
-    solution = outputs.solve(graph, wrt=_names(wrt), of=of, values=_values(values, graph), seed=seed, title=title, layout=layout)
+    numbers = values if values == outputs.GENERATED else _values(values, graph)
+    solution = outputs.solve(graph, wrt=_names(wrt), of=of, values=numbers, seed=seed, title=title, layout=layout, digits=digits, eta=eta)
     click.echo(f"{solution.save(out)}: {solution.report}" if out is not None else str(solution))
     if not solution.report.ok:
         sys.exit(1)

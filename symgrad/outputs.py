@@ -3,20 +3,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from symgrad.core.graph import Graph
+from symgrad.core.graph import Graph, as_graph
 from symgrad.core.node import Node
 from symgrad.derivations import differentiate
 from symgrad.derive.targets import Wrt
 from symgrad.errors import InputError
 from symgrad.explain.diagram import Diagram
-from symgrad.explain.document import Document
+from symgrad.explain.document import Block, Document, Math
 from symgrad.explain.drawing import diagram_of
+from symgrad.explain.formulas import Typesetter
 from symgrad.explain.frame import Material
-from symgrad.explain.values import shown_values
+from symgrad.explain.numbers import backward_numbers, wanted_nodes
+from symgrad.explain.values import Numbers, easy_values
 from symgrad.explain.walkthrough import walkthrough
 from symgrad.render import files
 from symgrad.render.dot import to_dot
@@ -82,18 +85,38 @@ def check_target(path: str | Path) -> None:
     files.check_place(path)
 
 
-def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, values: Mapping[str, ArrayLike] | None = None,
-          functions: Given = None, title: str = "", picture: bool = True, seed: int = 0, layout: str | None = None) -> Solution:
+GENERATED = "generated"
+"""In place of values: small ones are drawn."""
+
+
+def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, values: Mapping[str, ArrayLike] | str | None = None,
+          functions: Given = None, title: str = "", picture: bool = True, seed: int = 0, layout: str | None = None, digits: int = 4,
+          eta: float | Fraction | None = None) -> Solution:
     """The worked solution of a derivative: network, passes, chain rule, factors, closed form, components, update, code, schedule, check.
 
-    values: arrays by name, to see numbers and to check at them; else the check draws random ones. Raises as `differentiate` does.
+    values: arrays by name, to see numbers and to check at them; "generated": small ones, drawn by `seed`; else the check draws random ones.
+    digits: so many significant digits are shown of what is no short fraction. eta: the step size of an update in numbers.
+    Raises as `differentiate` does; InputError for digits outside 1..15, MissingValueError for an unknown function that the numbers need.
     """
+    if not 1 <= digits <= 15:
+        raise InputError(f"digits is a whole number from 1 to 15, not {digits}")
+    if isinstance(values, str):
+        if values != GENERATED:
+            raise InputError(f"values are arrays by name, or {GENERATED!r}, not {values!r}")
+        values = easy_values(as_graph(net), seed, function_values(functions))
     values, functions = with_functions(values, functions) if values is not None else (None, functions)
     d = differentiate(net, wrt, of, layout).at(values or {})
     report = d.verify(values, seed, functions)
-    numbers = shown_values(d, values, function_values(functions)) if values is not None else None
+    if eta is not None and values is None:
+        raise InputError(f"a step of size eta is taken in numbers: give values, or values={GENERATED!r}")
+    known: dict[Node, Math] | None = None
+    backward: tuple[Block, ...] = ()
+    if values is not None:
+        numbers = Numbers(wanted_nodes(d), values, function_values(functions), d.graph.numbers, digits)
+        known = {n: numbers.math(n) for n in d.graph.names.values()}
+        backward = backward_numbers(d, numbers, Typesetter(d.graph), None if eta is None else Fraction(str(eta)))
     drawing = to_svg(diagram_of(d, "both")) if picture and len(d.graph.names) <= MOST_NAMED else ""
-    document = walkthrough(d, Material(report, schedule(d), source_of(d, functions=functions), drawing, numbers, title))
+    document = walkthrough(d, Material(report, schedule(d), source_of(d, functions=functions), drawing, known, title, backward))
     return Solution(document, d, report)
 
 
