@@ -16,6 +16,7 @@ from symgrad.errors import InputError
 from symgrad.explain.diagram import Diagram
 from symgrad.explain.document import Block, Document, Math
 from symgrad.explain.drawing import diagram_of
+from symgrad.explain.exercise import Wanted, exercise_of
 from symgrad.explain.formulas import Typesetter
 from symgrad.explain.frame import Material
 from symgrad.explain.numbers import backward_numbers, wanted_nodes
@@ -31,7 +32,7 @@ from symgrad.run.functions import Given, function_values
 from symgrad.run.verify import Report
 from symgrad.verbs import schedule
 
-__all__ = ["Picture", "Solution", "check_target", "draw", "solve"]
+__all__ = ["Exercises", "Picture", "Solution", "check_target", "draw", "exercise", "solve"]
 
 MOST_NAMED = 60
 """A picture of more named values than this has no place on a page."""
@@ -52,6 +53,29 @@ class Solution:
 
     def __str__(self) -> str:
         return to_text(self.document)
+
+
+@dataclass(frozen=True, eq=False)
+class Exercises:
+    """Exercise sheets and their key: two documents, each a file per format."""
+
+    sheet: Document
+    key: Document
+    report: Report
+
+    def save(self, sheet: str | Path, key: str | Path | None = None) -> Path:
+        """Write the sheets, and the key where its path is given; the suffixes say the formats. Raises InputError as `Solution.save` does."""
+        if key is not None:
+            check_target(key)
+            if Path(key).resolve() == Path(sheet).resolve():
+                raise InputError(f"the sheets and the key would be one file, {key}: give two")
+        save(self.sheet, sheet)
+        if key is not None:
+            save(self.key, key)
+        return Path(sheet)
+
+    def __str__(self) -> str:
+        return to_text(self.sheet)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +142,21 @@ def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, valu
     drawing = to_svg(diagram_of(d, "both")) if picture and len(d.graph.names) <= MOST_NAMED else ""
     document = walkthrough(d, Material(report, schedule(d), source_of(d, functions=functions), drawing, known, title, backward))
     return Solution(document, d, report)
+
+
+def exercise(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, *, blank: str = "gradients", kind: str = "both", level: int = 2,
+             count: int = 10, seed: int = 0, digits: int = 4, functions: Given = None, title: str = "") -> Exercises:
+    """Exercise sheets on the derivative of a network, and their key: `count` variants, each with small numbers of its own.
+
+    blank: "values" (of the forward pass), "gradients", "shapes" (of Jacobians) or "all". kind: "blanks" to fill in, "choice" among real
+    mistakes (sign, transpose, lost factor, missing path, wrong point), or "both". level: 1 (much is given, next to the output) to 3 (only the
+    data are given, far from the output). The same seed gives the same bytes. functions: values of unknown functions; without them only
+    formulas and shapes are asked for. Raises InputError for a word that means nothing and where nothing can be asked.
+    """
+    d = differentiate(net, wrt, of)
+    report = d.verify(None, seed, functions)
+    made = exercise_of(d, Material(report, schedule(d), ""), Wanted(blank, kind, level, count, seed, digits, title), function_values(functions))
+    return Exercises(made.sheet, made.key, report)
 
 
 def draw(subject: Graph | Node | Derivation | Derivative, what: str = "both", *, wrt: Wrt = None, of: str | Node | None = None,

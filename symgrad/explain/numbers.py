@@ -40,8 +40,8 @@ def backward_numbers(d: Derivation, numbers: Numbers, typeset: Typesetter, eta: 
     def left(name: str) -> str:
         return f"{word}({d.of}, {name})" if d.of.isidentifier() else f"{word}(f, {name})"
     blocks: list[Block] = []
-    said = words(f"Fractions and `=` are exact. What is rounded, to {numbers.digits} significant digits, follows an approximate sign; it is rounded only "
-                 "here, and every line was computed from unrounded numbers.")
+    said = words("What follows an equals sign is exact. What is rounded, to ", f"{numbers.digits} significant digits, follows an approximate sign; it is "
+                 "rounded only here, and every line was computed from unrounded numbers.")
     blocks += [Paragraph(words("The numbers given:")), Equation(tuple(given_lines(d, numbers, typeset)))]
     way = between(d)
     if way:
