@@ -20,7 +20,7 @@ from symgrad.explain.exercise import Wanted, exercise_of
 from symgrad.explain.formulas import Typesetter
 from symgrad.explain.frame import Material
 from symgrad.explain.numbers import backward_numbers, wanted_nodes
-from symgrad.explain.values import Numbers, easy_values
+from symgrad.explain.values import Numbers, easy_functions, easy_values
 from symgrad.explain.walkthrough import walkthrough
 from symgrad.render import files
 from symgrad.render.dot import to_dot
@@ -28,7 +28,7 @@ from symgrad.render.formats import renderer, save
 from symgrad.render.svg import to_svg
 from symgrad.render.text import to_text
 from symgrad.results import Derivation, Derivative, source_of, with_functions
-from symgrad.run.functions import Given, function_values
+from symgrad.run.functions import ByOrder, Given, function_values
 from symgrad.run.verify import Report
 from symgrad.verbs import schedule
 
@@ -118,7 +118,8 @@ def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, valu
           eta: float | Fraction | None = None) -> Solution:
     """The worked solution of a derivative: network, passes, chain rule, factors, closed form, components, update, code, schedule, check.
 
-    values: arrays by name, to see numbers and to check at them; "generated": small ones, drawn by `seed`; else the check draws random ones.
+    values: arrays by name, to see numbers and to check at them; "generated": small ones, drawn by `seed`, with relu or half a
+    squared difference for unknown functions; else the check draws random ones.
     digits: so many significant digits are shown of what is no short fraction. eta: the step size of an update in numbers.
     Raises as `differentiate` does; InputError for digits outside 1..15, MissingValueError for an unknown function that the numbers need.
     """
@@ -127,7 +128,9 @@ def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, valu
     if isinstance(values, str):
         if values != GENERATED:
             raise InputError(f"values are arrays by name, or {GENERATED!r}, not {values!r}")
-        values = easy_values(as_graph(net), seed, function_values(functions))
+        net = as_graph(net)
+        functions = {**_easy(net), **(functions or {})}
+        values = easy_values(net, seed, function_values(functions))
     values, functions = with_functions(values, functions) if values is not None else (None, functions)
     d = differentiate(net, wrt, of, layout).at(values or {})
     report = d.verify(values, seed, functions)
@@ -144,17 +147,22 @@ def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, valu
     return Solution(document, d, report)
 
 
+def _easy(graph: Graph) -> dict[str, ByOrder]:
+    return {name: ByOrder(f) for name, f in easy_functions(graph).items()}
+
+
 def exercise(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, *, blank: str = "gradients", kind: str = "both", level: int = 2,
              count: int = 10, seed: int = 0, digits: int = 4, functions: Given = None, title: str = "") -> Exercises:
     """Exercise sheets on the derivative of a network, and their key: `count` variants, each with small numbers of its own.
 
     blank: "values" (of the forward pass), "gradients", "shapes" (of Jacobians) or "all". kind: "blanks" to fill in, "choice" among real
     mistakes (sign, transpose, lost factor, missing path, wrong point), or "both". level: 1 (much is given, next to the output) to 3 (only the
-    data are given, far from the output). The same seed gives the same bytes. functions: values of unknown functions; without them only
-    formulas and shapes are asked for. Raises InputError for a word that means nothing and where nothing can be asked.
+    data are given, far from the output). The same seed gives the same bytes. functions: values of unknown functions; else relu of one
+    argument, half the squared difference of two, as the sheet says. Raises InputError for a word that means nothing and where nothing can be asked.
     """
     d = differentiate(net, wrt, of)
     report = d.verify(None, seed, functions)
+    functions = {**_easy(d.graph), **(functions or {})}
     made = exercise_of(d, Material(report, schedule(d), ""), Wanted(blank, kind, level, count, seed, digits, title), function_values(functions))
     return Exercises(made.sheet, made.key, report)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symgrad.core.node import Node
+from symgrad.core.node import Node, topological
 from symgrad.core.shape import Shape, shape_text
 from symgrad.errors import InputError, MissingValueError
 from symgrad.explain.document import Block, Document, Equation, Inline, Line, ListBlock, Math, Paragraph, Section
@@ -76,8 +76,8 @@ def exercise_of(d: Derivation, material: Material, wanted: Wanted, functions: Fu
     """Exercise sheets on a derivation, and their key.
 
     Every wrong option is a mistake that people make (`mistakes.KINDS`), and was compared with the right one and with the other options at
-    random values, and where it is a number, at the numbers of its variant. functions: unknown functions; without a value for each, questions
-    that need numbers are left out. Raises InputError where nothing can be asked.
+    random values, and where it is a number, at the numbers of its variant. functions: unknown functions; those without a value are taken as
+    `easy_functions` says, and the sheet says so; where there is none, questions that need numbers are left out. Raises InputError where nothing can be asked.
     """
     return _Sheets(d, material, wanted, functions).made()
 
@@ -100,7 +100,7 @@ class _Sheets:
     def made(self) -> Exercise:
         network = self.teller.network()
         sheets, keys = [network], [Section(words("About this key"), (Paragraph(words(
-            "Every answer was computed from the derivation, which was checked: ", str(self.teller.m.report), ". An approximate sign says that digits were "
+            "Every answer was computed from the derivation, which was ", str(self.teller.m.report), ". An approximate sign says that digits were "
             "left out.")),))]
         for k in range(1, self.w.count + 1):
             rng = np.random.default_rng([self.w.seed, k])
@@ -178,9 +178,10 @@ class _Sheets:
         names = list(rng.permutation(self.asked))
         if self.w.kind != "choice" and numbers is not None:
             name = str(names[0])
-            way = [(self.grad(n), numbers[self.d.sweep.cotangents[v]]) for n, v in between(self.d).items()] if self.w.level > 1 else []
             node = self.d[name].node
             assert node is not None
+            read = set(topological([node])) - {node}
+            way = [(self.grad(n), numbers[c]) for n, v in between(self.d).items() if (c := self.d.sweep.cotangents[v]) in read and self.w.level > 1]
             found.append(self.blanks(words("Compute ", self.grad(name), " from these numbers." if not way else ", going back from the output step by step."),
                                      [*way, (self.grad(name), self.d[name].arranged(numbers[node]))]))
         if self.w.kind != "blanks":
@@ -212,16 +213,17 @@ class _Sheets:
         return self.choice(words("What is ", self.grad(name), " at these numbers?"), options, rng)
 
     def marked(self, name: str, rng: np.random.Generator) -> _Question:
-        """What is wrong with this line?"""
+        """What is wrong with this line? Once in a while, nothing."""
+        truth = self.d[name].matrix.form
         wrong = self.drawn(self.mistakes[name], rng)
-        m = wrong[0]
-        options = [_Option(self.why(m)), *(_Option(self.why(o), words("that would be ", *self.shown(o.form))) for o in wrong[1:])]
-        if len({o.shown for o in options}) < len(options) or len(options) < OPTIONS:
-            options = [options[0], *(o for o in options[1:] if o.shown != options[0].shown), _Option(words("nothing: the line is right"), words(
-                "the right line is ", *self.shown(self.d[name].matrix.form)))]
+        right = _Option(words("nothing: the line is right"), words("the right line is ", *self.shown(truth)))
+        named = [_Option(self.why(m), words("that would be ", *self.shown(m.form))) for m in wrong]
+        named = [o for k, o in enumerate(named) if o.shown not in [p.shown for p in named[:k]]]
+        fine = rng.random() < 0.2
+        form = truth if fine else wrong[0].form
+        options = [right, *named] if fine else [*named[:OPTIONS - 1], right]
         asked = self.choice(words("Someone writes the line below. What is wrong with it?"), options, rng)
-        line = Equation((Line(self.typeset.parts(m.form.body), self.grad(name)),)) if not m.form.lines else Paragraph(words(self.grad(name), " = ",
-                                                                                                                           *self.shown(m.form)))
+        line = Paragraph(words(self.grad(name), " = ", *self.shown(form))) if form.lines else Equation((Line(self.typeset.parts(form.body), self.grad(name)),))
         return _Question((asked.asked[0], line, *asked.asked[1:]), asked.answer)
 
     def shapes(self, rng: np.random.Generator) -> list[_Question]:
@@ -236,7 +238,7 @@ class _Sheets:
         for place in rng.permutation(len(factors))[:self.w.level + 1]:
             f = factors[int(place)]
             right: Shape = (f.of.shape or (1,)) + f.by.shape
-            ask = words("What is the shape of ", self.typeset.math(f"jac({names[f.of]}, {names[f.by]})"), ", axes of the output first?")
+            ask = words("What is the shape of ", self.typeset.math(f"jac({names[f.of]}, {names[f.by]})"), ", axes of the output first", " (of the whole arrays, all examples)?" if self.d.graph.families else "?")
             answer = (Paragraph(words(self.typeset.shape(right))),)
             if self.w.kind == "blanks" or (self.w.kind == "both" and rng.random() < 0.5):
                 found.append(_Question((Paragraph(words(*ask, " ", BLANK)),), answer))

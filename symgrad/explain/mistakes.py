@@ -101,7 +101,8 @@ def _candidates(d: Derivative, root: Node, names: Mapping[Node, str]) -> Iterato
             for kind, new, why, node in _changed(s, c, t):
                 wrong = replaced(root, t, new)
                 if wrong is not None:
-                    yield kind, wrong, why, names.get(node, "")
+                    where = names.get(node, "")
+                    yield kind, wrong, why if where else why.removesuffix(" at") if why.endswith(" at") else f"{why} a step in between", where
     for operand, terms in arriving.items():
         whole = d.sweep.cotangents.get(operand)
         if len(terms) < 2 or whole not in inside or whole is None:

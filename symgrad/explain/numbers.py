@@ -9,7 +9,7 @@ from symgrad.explain.document import Block, Equation, Line, Paragraph
 from symgrad.explain.formulas import Typesetter, words
 from symgrad.explain.values import Numbers, related
 from symgrad.results import Derivation
-from symgrad.run.exact import rational
+from symgrad.run.exact import Rational, rational
 
 __all__ = ["backward_numbers", "between", "given_lines", "wanted_nodes"]
 
@@ -29,9 +29,12 @@ def wanted_nodes(d: Derivation) -> list[Node]:
 
 
 def given_lines(d: Derivation, numbers: Numbers, typeset: Typesetter) -> list[Line]:
-    """The values that everything is computed from."""
+    """The values that everything is computed from, and what unknown functions are taken for."""
     leaves = {n: v for n, v in d.graph.names.items() if isinstance(v.data, Variable) and v.name == n}
-    return [Line((numbers.related(v),), typeset.math(n)) for n, v in leaves.items() if v in numbers]
+    taken = [(n, f) for n, f in numbers.functions.items() if isinstance(f, Rational)]
+    names = {n: ("z",) if n in d.graph.functions and d.graph.functions[n].arguments == 1 else ("y", "yhat") for n, _ in taken}
+    return [*(Line((numbers.related(v),), typeset.math(n)) for n, v in leaves.items() if v in numbers),
+            *(typeset.line(f"{n}({', '.join(names[n])})", f.said) for n, f in taken)]
 
 
 def backward_numbers(d: Derivation, numbers: Numbers, typeset: Typesetter, eta: Fraction | None = None) -> tuple[Block, ...]:

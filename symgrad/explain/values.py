@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from symgrad.core.functions import split_derivative
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node, Variable, topological
 from symgrad.core.shape import size_names, size_number
@@ -15,12 +16,12 @@ from symgrad.errors import InputError
 from symgrad.explain.document import Math
 from symgrad.ops.kernels import Array
 from symgrad.run.evaluate import Functions
-from symgrad.run.exact import exact_values
+from symgrad.run.exact import EASY, Rational, exact_values
 from symgrad.run.executor import execute
 from symgrad.run.sampling import sample
 from symgrad.views.pieces import number as number_piece
 
-__all__ = ["Numbers", "array_math", "easy_sizes", "easy_values", "number"]
+__all__ = ["Numbers", "array_math", "easy_functions", "easy_sizes", "easy_values", "number"]
 
 MOST = 6
 """So many rows or columns of an array are shown; of a larger one the first ones and the last."""
@@ -79,8 +80,8 @@ class Numbers:
 
     def __init__(self, nodes: Sequence[Node], values: Mapping[str, ArrayLike], functions: Functions, sizes: Mapping[str, int], digits: int = 4) -> None:
         self.trace = execute(nodes, values, sizes=sizes, functions=functions)
-        self.exact = exact_values(nodes, values, self.trace.sizes)
-        self.digits = digits
+        self.exact = exact_values(nodes, values, self.trace.sizes, functions)
+        self.digits, self.functions = digits, functions
 
     def __contains__(self, node: Node) -> bool:
         return node in self.trace
@@ -115,10 +116,16 @@ def easy_sizes(nodes: Sequence[Node], declared: Mapping[str, int]) -> dict[str, 
     return {**declared, **{n: 2 + k % 2 for k, n in enumerate(free)}}
 
 
+def easy_functions(graph: Graph) -> dict[str, Rational]:
+    """What the unknown functions of scalars stand for where one computes by hand: relu of one argument, half the squared difference of two."""
+    of_arrays = {split_derivative(n.op.name)[0] for n in graph.nodes() if n.op.body is None}
+    return {name: EASY[f.arguments] for name, f in graph.functions.items() if not f.bound and f.arguments in EASY and name not in of_arrays}
+
+
 def easy_values(graph: Graph, seed: int, functions: Functions | None = None) -> dict[str, Array]:
     """Small whole numbers for data, halves for parameters, declared facts respected; the same for the same seed.
 
-    Drawn again, at most 40 times, until the value of the output is finite and no entry of a definition is 0, so that no kink is met.
+    Drawn again, at most 40 times, until the output is finite, no definition is all 0, and none stands at a kink of the function it goes into.
     Raises InputError where no such values are found; MissingValueError for an unknown function.
     """
     sizes = easy_sizes(graph.nodes(), graph.numbers)
@@ -131,7 +138,7 @@ def easy_values(graph: Graph, seed: int, functions: Functions | None = None) -> 
         found = {n.name: _drawn(n, tuple(size_number(s, sizes) for s in n.shape), rng, style, sizes) for n in leaves}
         trace = execute([graph.output, *defined], found, sizes=sizes, functions=functions)
         if np.all(np.isfinite(trace[graph.output])):
-            if all(np.all(trace[n]) for n in defined if n is not graph.output and _smooth_input(n, graph)):
+            if all(np.any(trace[n]) for n in defined) and all(np.all(trace[n]) for n in defined if _smooth_input(n, graph)):
                 return found
             reserve = reserve or found
     if reserve is None:
@@ -141,7 +148,7 @@ def easy_values(graph: Graph, seed: int, functions: Functions | None = None) -> 
 
 def _smooth_input(node: Node, graph: Graph) -> bool:
     """Whether the value goes into a function with a kink, which must not stand at 0."""
-    kinks = {"relu", "abs", "leaky_relu", "step", "sign"}
+    kinks = {"relu", "abs", "leaky_relu", "step", "sign", *graph.functions}
     return any(node in n.operands and n.op.body is not None and n.op.body[0] == "f" and n.op.body[1] in kinks for n in topological([graph.output]))
 
 

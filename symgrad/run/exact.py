@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -9,17 +10,43 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from symgrad.core import equation as eq
+from symgrad.core.functions import split_derivative
 from symgrad.core.node import NUMBER, SIZE, Node, Variable, topological
 from symgrad.core.shape import size_number
-from symgrad.run.evaluate import Evaluation, Value
+from symgrad.run.evaluate import Evaluation, Functions, Value, value_of
 
-__all__ = ["exact_values", "rational"]
+__all__ = ["EASY", "Rational", "exact_values", "rational"]
 
 Exact = NDArray[Any]
 """An array of Fractions."""
 
 LARGEST = 2000
 """Arrays of more entries are left to floating point."""
+
+@dataclass(frozen=True)
+class Rational:
+    """The value of an unknown function that sends Fractions to Fractions, with all its derivatives; `said` is what it is, in the notation."""
+
+    said: str
+    of: Callable[[tuple[int, ...], Sequence[Exact]], Exact]
+
+    def __call__(self, order: tuple[int, ...]) -> Callable[..., Exact]:
+        return lambda *arguments: self.of(order, arguments)
+
+
+def _relu(order: tuple[int, ...], arguments: Sequence[Exact]) -> Exact:
+    (z,) = arguments
+    return 0 * z if len(order) > 1 else np.where(z > 0, 0 * z + 1 if order else z, 0 * z)
+
+
+def _half_square(order: tuple[int, ...], arguments: Sequence[Exact]) -> Exact:
+    y, yhat = arguments
+    e, sign = yhat - y, -1 if order.count(1) % 2 else 1
+    return e * e / 2 if not order else sign * e if len(order) == 1 else 0 * e + sign * (len(order) == 2)
+
+
+EASY: Mapping[int, Rational] = {1: Rational("relu(z)", _relu), 2: Rational("1/2*(y - yhat)^2", _half_square)}
+"""By the number of arguments: what unknown functions stand for where one computes by hand."""
 
 PIECEWISE: Mapping[str, Callable[[Fraction], Fraction | int]] = {
     "relu": lambda z: max(z, Fraction(0)), "step": lambda z: int(z > 0), "abs": abs, "sign": lambda z: (z > 0) - (z < 0),
@@ -39,10 +66,10 @@ def rational(array: ArrayLike | Fraction) -> Exact:
     return _fractions(_entrywise(one)(np.asarray(array, dtype=object)))
 
 
-def exact_values(outputs: Sequence[Node], values: Mapping[str, ArrayLike], sizes: Mapping[str, int]) -> dict[Node, Exact]:
+def exact_values(outputs: Sequence[Node], values: Mapping[str, ArrayLike], sizes: Mapping[str, int], functions: Functions | None = None) -> dict[Node, Exact]:
     """The exact value of every node below the outputs that has one; a node that exp, a root or an unknown function leads to is absent.
 
-    values: arrays by variable name, shapes as declared; sizes: every size by name, as a trace has them.
+    values: arrays by variable name, shapes as declared; sizes: every size by name, as a trace has them; functions: unknown ones, exact where `Rational`.
     """
     done: dict[Node, Exact] = {}
     for node in topological(outputs):
@@ -57,14 +84,14 @@ def exact_values(outputs: Sequence[Node], values: Mapping[str, ArrayLike], sizes
             done[node] = rational(size_number(node.data, sizes))
         elif node.op.body is not None and all(o in done for o in node.operands):
             try:
-                done[node] = _evaluated(node, [done[o] for o in node.operands], shape)
+                done[node] = _evaluated(node, [done[o] for o in node.operands], shape, functions or {})
             except (_Irrational, ZeroDivisionError):
                 continue
     return done
 
 
-def _evaluated(node: Node, arrays: Sequence[Exact], shape: tuple[int, ...]) -> Exact:
-    op, run = node.op, _Exactly(node.op, arrays, shape, {})
+def _evaluated(node: Node, arrays: Sequence[Exact], shape: tuple[int, ...], functions: Functions) -> Exact:
+    op, run = node.op, _Exactly(node.op, arrays, shape, functions)
     if op.has_delta and op.body is not None and op.body[0] == "+":
         return _fractions(run.scattered(op.scoped[1]))
     return _fractions(np.broadcast_to(run.aligned(run.value(op.scoped), op.out), shape))
@@ -105,6 +132,8 @@ class _Exactly(Evaluation):
         return super().value(e)
 
     def function(self, name: str) -> Callable[..., Exact]:
+        if isinstance(self.functions.get(split_derivative(name)[0]), Rational):
+            return value_of(name, self.functions)
         if name not in PIECEWISE:
             raise _Irrational
         return _entrywise(PIECEWISE[name])
