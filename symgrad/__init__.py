@@ -9,7 +9,7 @@ _PLACES = {
     "symgrad.results": ("Derivation", "Derivative"),
     "symgrad.derivations": ("differentiate", "hessian", "hvp", "jacobian", "jvp", "per_example", "vjp"),
     "symgrad.run.gate": ("ungated",),
-    "symgrad.outputs": ("Picture", "Solution", "check_target", "draw", "solve"),
+    "symgrad.outputs": ("Exercises", "Picture", "Solution", "check_target", "draw", "exercise", "solve"),
     "symgrad.interop.numpy_tracing": ("trace",),
     "symgrad.interop.neural": (
         "attention", "avgpool", "avgpool1d", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "embedding", "globalavgpool", "globalmaxpool",

@@ -193,24 +193,54 @@ def derive_command(net: str | None, expression: str | None, variables: tuple[str
 
 @cli.command("solve", cls=_Command)
 @_net
-@click.option("--values", metavar="FILE", help="Numbers by name, .json or .npz.")
+@click.option("--values", metavar="FILE", help="Numbers by name, .json or .npz; the word generated: small ones, drawn by --seed.")
+@click.option("--digits", type=click.IntRange(1, 15), default=4, show_default=True, help="Significant digits of what is no short fraction.")
+@click.option("--eta", type=float, help="Step size of an update in numbers.")
 @click.option("--out", metavar="FILE", help="Where to write it (.html, .txt); to the terminal if left out.")
 @click.option("--layout", type=click.Choice(LAYOUTS), help="Transpose what is shown.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random check.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random check, and of generated values.")
 @click.option("--detail", type=click.Choice(DETAILS), default="standard", show_default=True, help="How much is told.")
 @click.option("--deltas", type=click.Choice(DELTAS), default="delta", show_default=True, help="Names of the derivatives by values on the way.")
 def solve_command(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, values: str | None,
-                  out: str | None, layout: str | None, seed: int, detail: str, deltas: str) -> None:
+                  digits: int, eta: float | None, out: str | None, layout: str | None, seed: int, detail: str, deltas: str) -> None:
     """A worked solution: every step, shape, formula, the program and the check."""
     from symgrad import outputs
     if out is not None:
         outputs.check_target(out)
     graph = _network(net, expression, variables)
     title = f"Worked solution: {Path(net).stem}" if net and _is_file(net) else ""
-    solution = outputs.solve(graph, wrt=_names(wrt), of=of, values=_values(values, graph), seed=seed, title=title, layout=layout,
-                             detail=detail, deltas=deltas)
+    numbers = values if values == outputs.GENERATED else _values(values, graph)
+    solution = outputs.solve(graph, wrt=_names(wrt), of=of, values=numbers, seed=seed, title=title, layout=layout,
+                             detail=detail, deltas=deltas, digits=digits, eta=eta)
     click.echo(f"{solution.save(out)}: {solution.report}" if out is not None else str(solution))
     if not solution.report.ok:
+        sys.exit(1)
+
+
+@cli.command("exercise", cls=_Command)
+@_net
+@click.option("--blank", type=click.Choice(["values", "gradients", "shapes", "all"]), default="gradients", show_default=True, help="What is asked for.")
+@click.option("--kind", type=click.Choice(["blanks", "choice", "both"]), default="both", show_default=True, help="Blanks, or real mistakes to choose from.")
+@click.option("--level", type=click.IntRange(1, 3), default=2, show_default=True, help="3 gives the least and asks the most.")
+@click.option("--count", type=click.IntRange(1, 500), default=10, show_default=True, help="How many variants, each with its own numbers.")
+@click.option("--digits", type=click.IntRange(1, 15), default=4, show_default=True, help="Significant digits of what is no short fraction.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed gives the same sheets.")
+@click.option("--out", metavar="FILE", help="Where to write the sheets; to the terminal if left out.")
+@click.option("--key", metavar="FILE", help="Where to write the key.")
+def exercise_command(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, blank: str, kind: str,
+                     level: int, count: int, digits: int, seed: int, out: str | None, key: str | None) -> None:
+    """Exercise sheets with their key."""
+    from symgrad import outputs
+    if key is not None and out is None:
+        raise InputError("--key is written beside the sheets: give --out too")
+    for place in (out, key):
+        if place is not None:
+            outputs.check_target(place)
+    graph = _network(net, expression, variables)
+    title = f"Exercises: {Path(net).stem}" if net and _is_file(net) else ""
+    made = outputs.exercise(graph, _names(wrt), of, blank=blank, kind=kind, level=level, count=count, seed=seed, digits=digits, title=title)
+    click.echo(f"{made.save(out, key)}: {made.report}" if out is not None else str(made))
+    if not made.report.ok:
         sys.exit(1)
 
 

@@ -15,6 +15,7 @@ from symgrad.explain.document import (
     Equation,
     Inline,
     Line,
+    Math,
     Paragraph,
     Section,
     Table,
@@ -37,16 +38,18 @@ LONGEST = 120
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a solution tells besides the derivation: the picture as SVG, the schedule, the check, the program, values of nodes as text."""
+    """What a solution tells besides the derivation: the picture as SVG, the schedule, the check, the program, values of nodes, the backward pass
+    in numbers."""
 
     report: Report
     plan: Plan
     code: str
     picture: str = ""
-    values: Mapping[Node, str] | None = None
+    values: Mapping[Node, Math] | None = None
     title: str = ""
     detail: str = "standard"
     deltas: str = "delta"
+    numbers: tuple[Block, ...] = ()
 
 
 def shortened(code: str) -> str:
@@ -172,7 +175,7 @@ class Teller:
             users = [s for s in self.defined if self.reads(s, name)]
             row = [words(str(k + 1)), words(self.typeset.math(name)), words(self.typeset.shape(node.shape)), words(*self.listed(users))]
             if values is not None:
-                row.append(words(values.get(node, "")))
+                row.append(words(values[node]) if node in values else ())
             rows.append(tuple(row))
         if values is not None:
             header.append(words("number"))

@@ -78,6 +78,8 @@ class _Story(Teller):
             found.append(self.forward())
         for name, derivative in self.d.derivatives.items():
             found += self.derivative(name, derivative)
+        if self.m.numbers:
+            found.append(self.section("The backward pass in numbers", self.m.numbers, "numbers"))
         found += self.updates()
         return [*found, *([] if brief else [self.program(), self.schedule()]), self.check()]
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from symgrad.errors import MissingValueError
 from symgrad.ops.kernels import FUNCTIONS, KERNELS, STRUCTURED, Array
 from symgrad.ops.rows import EQUATIONS, library_op
 
-__all__ = ["Functions", "OfArrays", "evaluate_op", "value_of"]
+__all__ = ["Evaluation", "Functions", "OfArrays", "Value", "evaluate_op", "value_of"]
 
 Functions = Mapping[str, Callable[[tuple[int, ...]], Callable[..., Array]]]
 """Values of unknown functions by name: from the arguments derived by (() for the function itself) to a function of arrays."""
@@ -46,7 +47,7 @@ def evaluate_op(op: Op, arrays: Sequence[Array], shape: tuple[int, ...], functio
         return kernel(*arrays)
     if op.body is None:
         return _opaque(op, arrays, shape, functions)
-    run = _Evaluation(op, arrays, shape, functions)
+    run = Evaluation(op, arrays, shape, functions)
     if op.has_delta and op.body[0] == "+":
         return run.scattered(op.scoped[1])
     value = run.value(op.scoped)
@@ -94,7 +95,9 @@ def value_of(name: str, functions: Functions) -> Callable[..., Array]:
     return given(order)
 
 
-class _Evaluation:
+class Evaluation:
+    """The equation of one op at arrays, expression by expression."""
+
     def __init__(self, op: Op, arrays: Sequence[Array], shape: tuple[int, ...], functions: Functions) -> None:
         self.op, self.arrays, self.functions = op, arrays, functions
         self.sizes: dict[eq.Index, int] = {name: arrays[k].shape[axis] for name, (k, axis) in op.axis_of.items()}
@@ -198,7 +201,7 @@ class _Evaluation:
             operands += [p.array, [letters[a] for a in p.axes]]
         einsum: Callable[..., Array] = np.einsum
         summed = einsum(*operands, [letters[a] for a in kept], optimize=len(parts) > 1)
-        repeats = float(np.prod([self.sizes[b] for b in bound if b not in axes]))
+        repeats = math.prod(self.sizes[b] for b in bound if b not in axes)
         return Value(np.asarray(summed * repeats if repeats != 1 else summed), kept)
 
     def function(self, name: str) -> Callable[..., Array]:
