@@ -2,14 +2,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
-from symgrad.explain.document import Code, Factor, FactorRow, Line, Math, Reference, Text
+from symgrad.explain.document import Code, Emphasis, Factor, FactorRow, Inline, Line, Math, Reference, Strong, Text
 
-__all__ = ["MOST", "Cell", "cells", "elided", "filled", "pieces", "span"]
+__all__ = ["MOST", "Cell", "breadth_of", "cells", "elided", "filled", "pieces", "span"]
 
 _T = TypeVar("_T")
 
@@ -19,6 +19,7 @@ _SHOWN = 8                                           # rows and columns of a mat
 _TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|\s+|.", re.DOTALL)
 _RANKS = {**dict.fromkeys((r"\leftarrow", r"\approx", r"\le", r"\ge", r"\in", "=", "<", ">"), 0), **dict.fromkeys("+-", 1),
           **dict.fromkeys((r"\odot", r"\oslash", r"\otimes", r"\cdot", r"\times"), 2), r"\,": 3}
+_SIGN = re.compile(r"[=<>+-]|\\(?:leftarrow|approx|le|ge|in|odot|oslash|otimes|cdot|times)(?![A-Za-z])")
 _RELATION = re.compile(r"[=<>]|\\[a-z]+")
 _SIZES = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?)$")
 _SILENT = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?|operatorname|math[a-z]+|boldsymbol|text[a-z]*|displaystyle|limits|hat|bar|dot|tilde|vec"
@@ -145,8 +146,22 @@ class Cell:
         """Roughly, in letters."""
         if self.factor is None:
             return span(self.tex)
-        note = sum(len(i.text) for i in self.factor.note if isinstance(i, Text | Code | Reference))
+        note = breadth_of(self.factor.note)
         return max(span(self.tex), 0.8 * span(self.factor.shape.tex), 0.6 * note) + span(self.join) + 1.0
+
+
+def breadth_of(inlines: Iterable[Inline]) -> float:
+    """Roughly how wide words and formulas in a line of text are, in letters."""
+    total = 0.0
+    for inline in inlines:
+        match inline:
+            case Math():
+                total += span(inline.tex)
+            case Text() | Code() | Reference():
+                total += len(inline.text)
+            case Emphasis() | Strong():
+                total += breadth_of(inline.inlines)
+    return total
 
 
 def cells(line: Line, place: str) -> list[Cell]:
@@ -161,7 +176,7 @@ def cells(line: Line, place: str) -> list[Cell]:
         match part:
             case Math():
                 shown = pieces(elided(part.tex))
-                found += [Cell(tex, bool(k) or _joins(before)) for k, tex in enumerate(shown)]
+                found += [Cell(tex, _SIGN.match(tex) is not None and (k > 0 or _joins(before))) for k, tex in enumerate(shown)]
                 before = part.tex
             case FactorRow():
                 join = part.join.tex if part.join.tex.strip(r" \,;!") else ""
