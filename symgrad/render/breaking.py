@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from symgrad.explain.document import Code, Emphasis, Factor, FactorRow, Inline, Line, Math, Reference, Strong, Text
 
-__all__ = ["MOST", "Cell", "breadth_of", "cells", "elided", "filled", "pieces", "span"]
+__all__ = ["MOST", "Cell", "breadth_of", "cells", "elided", "filled", "pieces", "span", "starts_with_sign"]
 
 _T = TypeVar("_T")
 
@@ -176,7 +176,7 @@ def cells(line: Line, place: str) -> list[Cell]:
         match part:
             case Math():
                 shown = pieces(elided(part.tex))
-                found += [Cell(tex, _SIGN.match(tex) is not None and (k > 0 or _joins(before))) for k, tex in enumerate(shown)]
+                found += [Cell(tex, starts_with_sign(tex) and (k > 0 or _joins(before))) for k, tex in enumerate(shown)]
                 before = part.tex
             case FactorRow():
                 join = part.join.tex if part.join.tex.strip(r" \,;!") else ""
@@ -185,6 +185,11 @@ def cells(line: Line, place: str) -> list[Cell]:
             case _:
                 raise TypeError(f"{place} cannot show {type(part).__name__} in an equation")
     return found
+
+
+def starts_with_sign(tex: str) -> bool:
+    """Whether a formula begins with a relation or a sign, which joins it to what stands before."""
+    return _SIGN.match(tex) is not None
 
 
 def _joins(before: str) -> bool:

@@ -67,7 +67,7 @@ _START = r"""\documentclass[11pt,a4paper]{article}
 % A piece that is wider than the line is made smaller; nothing else is.
 \newcommand{\fit}[1]{\sbox{\piece}{$\displaystyle#1$}%
   \ifdim\wd\piece>.9\linewidth\resizebox{.9\linewidth}{!}{\usebox{\piece}}\else\usebox{\piece}\fi}
-\newcommand{\because}[1]{\unskip\penalty50\hskip1em\hbox{}\nobreak\hspace*{\fill}{\small\color{soft}#1\par}}
+\newcommand{\reason}[1]{\unskip\penalty50\hskip1em\hbox{}\nobreak\hspace*{\fill}{\small\color{soft}#1\par}}
 \newcommand{\eqline}[1]{{\parskip=4pt\parfillskip=0pt plus 1fil\rightskip=0pt plus 1fil\hangindent=\dimexpr\leftside+2.2em\relax\hangafter=1
   \leavevmode\hspace*{1.2em}#1\par}}
 \newcommand{\result}[1]{\par\fcolorbox{accent}{wash}{\parbox{\dimexpr\linewidth-2\fboxsep-2\fboxrule}{#1}}\par}
@@ -200,7 +200,7 @@ class _Writer:
         left = f"\\leftof{{{_formula(elided(line.left.tex))}}}" if line.left else "\\leftof{}"
         right = " ".join(map(self.cell, cells(line, "a page")))
         number = f"\\hspace*{{\\fill}}({_words(line.number)})" if line.number else ""
-        reason = f"\\because{{{self.inlines(line.reason)}}}" if line.reason else ""
+        reason = f"\\reason{{{self.inlines(line.reason)}}}" if line.reason else ""
         shown = f"\\eqline{{{left}{right}{number}{reason}}}"
         return f"\\result{{{shown}}}\n" if line.highlight else f"{shown}\n"
 
