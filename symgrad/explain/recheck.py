@@ -58,7 +58,7 @@ for name, formula in formulas.items():
 def recheck(d: Derivation, sizes: Mapping[str, int]) -> str:
     """The program, at the sizes where they are small; empty where no text says the network or no formula can be checked by itself."""
     graph = d.graph
-    formulas = {name: text for name in d.keys() if (text := _formula(d, name))}
+    formulas = {name: text for name in d if (text := _formula(d, name))}
     if not graph.text or not formulas or (d.output is not graph.output and d.of not in graph.names):
         return ""
     drawn = _values(d, sizes)

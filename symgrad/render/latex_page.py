@@ -1,7 +1,6 @@
 """A document in; LaTeX for a plain article class out, with packages that every TeX has, and its pictures as files beside it."""
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -41,7 +40,8 @@ _ROOM = 80                                           # letters of a table that f
 _SECTIONS = ("section", "subsection", "subsubsection", "paragraph", "subparagraph")
 _SPECIAL = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
             "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
-_SIGNS = {"½": r"$\tfrac12$", "′": "$'$", "×": r"$\times$", "·": r"$\cdot$", "→": r"$\to$", "←": r"$\leftarrow$", "≤": r"$\le$", "≥": r"$\ge$", "∂": r"$\partial$",
+_SIGNS = {"½": r"$\tfrac12$", "′": "$'$", "×": r"$\times$", "·": r"$\cdot$", "→": r"$\to$", "←": r"$\leftarrow$", "≤": r"$\le$", "≥": r"$\ge$",
+          "∂": r"$\partial$",
           "−": "$-$", "δ": r"$\delta$", "η": r"$\eta$", "√": r"$\surd$", "∇": r"$\nabla$", "–": "--", "“": "``", "”": "''", "’": "'", "…": r"\dots{}"}
 _START = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[T1]{fontenc}

@@ -69,7 +69,7 @@ def _stretches(members: list[Element], k: int) -> bool:
     if element.tag != "mo" or (_text(element) and _text(element) not in _OPENING):
         return False
     beside = k + 1 < len(members) and members[k + 1].tag == "mtable"
-    return element.get("form") == "prefix" and element.get("stretchy") == "true" or (beside and element.get("stretchy") != "false")
+    return (element.get("form") == "prefix" and element.get("stretchy") == "true") or (beside and element.get("stretchy") != "false")
 
 
 def _closing(members: list[Element], k: int) -> int:
@@ -81,7 +81,7 @@ def _closing(members: list[Element], k: int) -> int:
             continue
         if element.get("form") == "prefix" and element.get("stretchy") == "true":
             depth += 1
-        elif element.get("form") == "postfix" and element.get("stretchy") == "true" or (
+        elif (element.get("form") == "postfix" and element.get("stretchy") == "true") or (
                 members[place - 1].tag == "mtable" and _text(element) in _CLOSING):
             if not depth:
                 return place
