@@ -89,7 +89,7 @@ def test_nothing_stands_in_the_margins_of_a_page(path: str) -> None:
     for page in [pages] if isinstance(pages, bytes) else pages:
         dots = np.array(image.open(io.BytesIO(page)).convert("L"))
         margin = 50                                          # of 57 points: a frame may stand out a little
-        assert dots.shape[1] == 596 and dots.min() < 100
+        assert dots.shape[1] in (595, 596) and dots.min() < 100
         assert dots[:, :margin].min() > 250 and dots[:, -margin:].min() > 250
 
 
@@ -159,7 +159,7 @@ def test_the_check_can_be_repeated_and_can_fail(path: str) -> None:
     exec(program, {})
     exec(code, found := {"print": lambda _: None})
     name, formula = next(iter(found["formulas"].items()))
-    *lines, last = formula.split("\n")
+    *lines, last = formula.strip().split("\n")
     head, _, body = last.rpartition(" = ")
     wrong = "\n".join([*lines, f"{head} = 2*({body})" if head else f"2*({last})"])
     start = code.index("formulas = {")
@@ -201,12 +201,12 @@ def test_json_holds_all_of_the_document() -> None:
 def _rebuilt(value: object) -> object:
     from symgrad.explain import document
     if isinstance(value, dict):
-        return getattr(document, value["kind"])(**{k: _rebuilt(v) for k, v in value.items() if k != "kind"})
+        return getattr(document, value["type"])(**{k: _rebuilt(v) for k, v in value.items() if k != "type"})
     return tuple(map(_rebuilt, value)) if isinstance(value, list) else value
 
 
 def test_every_kind_of_element_can_be_told_apart_in_json() -> None:
-    kinds = set(re.findall(r'"kind": "([A-Z]\w+)"', to_json(every_block())))
+    kinds = set(re.findall(r'"type": "([A-Z]\w+)"', to_json(every_block())))
     assert kinds == {kind.__name__ for kind in Element.__args__}
 
 

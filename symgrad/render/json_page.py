@@ -1,4 +1,4 @@
-"""A document in; JSON out that holds all of it: each element an object with its kind and its fields, formulas as LaTeX and as notation."""
+"""A document in; JSON out that holds all of it: each element an object with its type and its fields, formulas as LaTeX and as notation."""
 from __future__ import annotations
 
 import dataclasses
@@ -13,7 +13,7 @@ VERSION = 1
 
 
 def to_json(document: Document) -> str:
-    """The text, the same for the same document: {"format": "symgrad solution", "version": 1, "document": {"kind": "Document", ...}}.
+    """The text, the same for the same document: {"format": "symgrad solution", "version": 1, "document": {"type": "Document", ...}}.
 
     Raises:
         TypeError: something in the document is none of the vocabulary.
@@ -26,7 +26,7 @@ def to_json(document: Document) -> str:
 
 def _value(value: object) -> object:
     if isinstance(value, Element):
-        return {"kind": type(value).__name__, **{field.name: _value(getattr(value, field.name)) for field in dataclasses.fields(value)}}
+        return {"type": type(value).__name__, **{field.name: _value(getattr(value, field.name)) for field in dataclasses.fields(value)}}
     if isinstance(value, tuple):
         return [_value(item) for item in value]
     if value is None or isinstance(value, str | bool | int | float):
