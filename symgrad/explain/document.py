@@ -139,7 +139,8 @@ class FactorRow(_Checked):
 class Line(_Checked):
     """One line of an equation: `left` (aligned with its neighbours'; None repeats the last one silently), then parts.
 
-    A part begins with its relation or sign (`= a`, `+ b`): a renderer that runs out of width breaks between parts, never inside one.
+    A part begins with its relation or sign (`= a`, `+ b`): a renderer that runs out of width breaks between parts, inside one
+    only where it alone is too long.
     `reason` says why the line follows from the one before; `highlight` marks a final result; `number` is printed as `(number)`.
     """
 
@@ -242,11 +243,15 @@ class Note(_Checked):
 
 @dataclass(frozen=True, slots=True)
 class Check(_Checked):
-    """The outcome of a verification; `error` is the largest relative error found, without unit."""
+    """The outcome of a verification; `error` is the largest relative error found, without unit.
+
+    `code` is a Python program that makes the check again and fails if it fails, for formats that can run it.
+    """
 
     ok: bool
     text: tuple[Inline, ...]
     error: float | None = None
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

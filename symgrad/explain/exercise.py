@@ -238,7 +238,8 @@ class _Sheets:
         for place in rng.permutation(len(factors))[:self.w.level + 1]:
             f = factors[int(place)]
             right: Shape = (f.of.shape or (1,)) + f.by.shape
-            ask = words("What is the shape of ", self.typeset.math(f"jac({names[f.of]}, {names[f.by]})"), ", axes of the output first", " (of the whole arrays, all examples)?" if self.d.graph.families else "?")
+            ask = words("What is the shape of ", self.typeset.math(f"jac({names[f.of]}, {names[f.by]})"), ", axes of the output first",
+                        " (of the whole arrays, all examples)?" if self.d.graph.families else "?")
             answer = (Paragraph(words(self.typeset.shape(right))),)
             if self.w.kind == "blanks" or (self.w.kind == "both" and rng.random() < 0.5):
                 found.append(_Question((Paragraph(words(*ask, " ", BLANK)),), answer))

@@ -21,6 +21,7 @@ from symgrad.explain.document import (
     Table,
 )
 from symgrad.explain.formulas import Typesetter, words
+from symgrad.explain.recheck import recheck
 from symgrad.plan.residuals import Plan
 from symgrad.results import Derivation
 from symgrad.run.verify import Report
@@ -248,4 +249,4 @@ class Teller:
         sizes = ", ".join(f"{k} = {v}" for k, v in r.sizes.items())
         stand = f" Unknown functions ({', '.join(r.stand_ins)}) were three smooth ones in turn." if r.stand_ins else ""
         text = words(f"{'Every derivative was' if r.ok else 'A derivative is'} {r}.", f" At random values with {sizes}." if sizes else "", stand)
-        return self.section("The check", [Check(r.ok, text, None)], "check")
+        return self.section("The check", [Check(r.ok, text, None, recheck(self.d, r.sizes))], "check")

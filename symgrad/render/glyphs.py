@@ -108,20 +108,21 @@ def _tidy(outline: str) -> str:
 
 
 @cache
-def _fonts() -> tuple[Font, ...]:
-    """The mathematical font, and one that knows more scripts."""
+def _font(scripts: bool) -> Font:
+    """The mathematical font, or one that knows more scripts, which takes half a second to read."""
     from importlib.resources import files
 
     from ziafont.font import Font
 
-    return Font(str(files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf")), Font()
+    return Font() if scripts else Font(str(files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf"))
 
 
 @cache
 def _letter(letter: str) -> tuple[str, float]:
     """Outline and advance at 12 pixels; a letter that no font has is an empty box."""
-    fonts = _fonts()
-    font = next((font for font in fonts if font.glyphindex(letter)), fonts[0])
+    font = _font(False)
+    if not font.glyphindex(letter) and _font(True).glyphindex(letter):
+        font = _font(True)
     glyph = font.glyph(letter)
     path = glyph.svgpath()
     return "" if path is None else _tidy(path.attrib["d"]), glyph.advance() * _EM / font.info.layout.unitsperem

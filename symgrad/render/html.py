@@ -19,14 +19,12 @@ from symgrad.explain.document import (
     Document,
     Emphasis,
     Equation,
-    FactorRow,
     Inline,
     Line,
     ListBlock,
     Math,
     Note,
     Paragraph,
-    Part,
     Picture,
     Reference,
     Section,
@@ -34,15 +32,16 @@ from symgrad.explain.document import (
     Table,
     Text,
 )
+from symgrad.render.breaking import Cell, cells, elided, pieces, starts_with_sign
 from symgrad.render.mathml import Strut, to_mathml
 from symgrad.render.pictures import inline_svg
 
 __all__ = ["to_html"]
 
+_WIDEST = 62                                         # letters of a formula that fit on the page
 _CONTENTS_FROM = 6                                   # sections, below which a table of contents is noise
 _ALIGN = {"l": "left", "c": "center", "r": "right"}
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_RELATION = re.compile(r"[=<>]|\\[a-z]+")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; font-src data:; img-src data:"
 
 
@@ -164,33 +163,24 @@ class _Writer:
         if line.left is None:
             kind += " continued"
         left = "" if line.left is None else to_mathml(line.left.tex, displaystyle=True)
-        right = " ".join(self.part(part, _continues(line.parts[:place])) for place, part in enumerate(line.parts))
-        reason = f'<span class="reason">{self.inlines(line.reason)}</span>' if line.reason else ""
+        shown = cells(line, "a page")
+        strut: Strut = "fraction" if any(cell.factor and r"frac" in cell.tex for cell in shown) else "line"
+        right = " ".join(self.cell(cell, strut) for cell in shown)
+        reason = f' <span class="reason">{self.inlines(line.reason)}</span>' if line.reason else ""
         number = f"({_escape(line.number)})" if line.number else ""
-        return (f'<div class="{kind}"><span class="lhs">{left}</span> <span class="rhs">{right}</span>'
-                f' <span class="because">{reason}</span> <span class="number">{number}</span></div>\n')
+        return (f'<div class="{kind}"><span class="lhs">{left}</span> <span class="rhs"><span class="beside"><span class="formula">{right}</span>'
+                f'{reason}</span></span> <span class="number">{number}</span></div>\n')
 
-    def part(self, part: Part, continues: bool) -> str:
-        match part:
-            case Math():
-                return to_mathml(part.tex, displaystyle=True, infix=continues)
-            case FactorRow():
-                return self.factors(part)
-            case _:
-                raise TypeError(f"a page cannot show {type(part).__name__} in an equation")
-
-    def factors(self, row: FactorRow) -> str:
-        strut: Strut = "fraction" if any(r"frac" in factor.math.tex for factor in row.factors) else "line"
-        # Cells stand in the line itself, each unbreakable, so that a product too long for the page breaks between factors.
-        join = to_mathml(row.join.tex, displaystyle=True) if row.join.tex.strip(r" \,;!") else ""
-        cells = []
-        for place, factor in enumerate(row.factors):
-            note = f'<span class="about">{self.inlines(factor.note)}</span>' if factor.note else ""
-            cells.append(
-                f'<span class="cell">{join if place else ""}<span class="factor">'
-                f"{to_mathml(factor.math.tex, displaystyle=True, strut=strut)}"
-                f'<span class="shape">{to_mathml(factor.shape.tex)}</span>{note}</span></span>')
-        return "".join(cells)
+    def cell(self, cell: Cell, strut: Strut) -> str:
+        """What stands in the line unbroken; it is made smaller only where it is wider than the page by itself."""
+        small = f' style="font-size:{100 * _WIDEST / cell.width:.0f}%"' if cell.width > _WIDEST else ""
+        if cell.factor is None:
+            formula = to_mathml(cell.tex, displaystyle=True, infix=cell.infix)
+            return f"<span{small}>{formula}</span>" if small else formula
+        join = to_mathml(cell.join, displaystyle=True) if cell.join else ""
+        note = f'<span class="about">{self.inlines(cell.factor.note)}</span>' if cell.factor.note else ""
+        return (f'<span class="cell"{small}>{join}<span class="factor">{to_mathml(cell.tex, displaystyle=True, strut=strut)}'
+                f'<span class="shape">{to_mathml(cell.factor.shape.tex)}</span>{note}</span></span>')
 
     def inlines(self, inlines: Iterable[Inline]) -> str:
         return "".join(map(self.inline, inlines))
@@ -200,7 +190,8 @@ class _Writer:
             case Text():
                 return _escape(inline.text)
             case Math():
-                return to_mathml(inline.tex)
+                shown = pieces(elided(inline.tex))
+                return " ".join(to_mathml(tex, infix=k > 0 and starts_with_sign(tex)) for k, tex in enumerate(shown))
             case Code():
                 return f"<code>{_escape(inline.text)}</code>"
             case Emphasis():
@@ -211,11 +202,6 @@ class _Writer:
                 return f'<a href="#{_escape(inline.anchor)}">{_escape(inline.text)}</a>'
             case _:
                 raise TypeError(f"a page cannot show {type(inline).__name__} in a line of text")
-
-
-def _continues(before: tuple[Part, ...]) -> bool:
-    """Whether a sign that comes next joins two terms, as in `a - b`; after a bare `=` it belongs to its term."""
-    return bool(before) and not (isinstance(before[-1], Math) and _RELATION.fullmatch(before[-1].tex.strip()))
 
 
 def _number(section: Section) -> str:

@@ -6,9 +6,20 @@ from xml.etree import ElementTree
 
 from symgrad.errors import InternalError
 
-__all__ = ["inline_svg"]
+__all__ = ["inline_svg", "size_of"]
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "{http://www.w3.org/1999/xlink}href"
+
+
+def size_of(svg: str) -> tuple[float, float]:
+    """Width and height of a picture in CSS pixels.
+
+    Raises:
+        InternalError: the text is no SVG.
+    """
+    root = _root(svg)
+    box = [float(x) for x in root.get("viewBox", "0 0 600 300").replace(",", " ").split()]
+    return _length(root, "width", box[2]), _length(root, "height", box[3])
 
 
 def inline_svg(svg: str, *, prefix: str, alt: str) -> str:
@@ -17,12 +28,7 @@ def inline_svg(svg: str, *, prefix: str, alt: str) -> str:
     Raises:
         InternalError: the text is no SVG.
     """
-    try:
-        root = ElementTree.fromstring(svg)
-    except ElementTree.ParseError as error:
-        raise InternalError(f"a picture is not well-formed SVG ({error}): {svg[:80]}") from error
-    if root.tag != f"{{{_SVG}}}svg":
-        raise InternalError(f"a picture is no SVG but <{root.tag}>")
+    root = _root(svg)
     elements = list(root.iter())
     ids = {element.get("id", "") for element in elements} - {""}
     classes = {name for element in elements for name in element.get("class", "").split()}
@@ -41,6 +47,16 @@ def inline_svg(svg: str, *, prefix: str, alt: str) -> str:
     style = f"{root.get('style', '').rstrip(';')};--width:{_length(root, 'width', 600):g}px".removeprefix(";")
     root.attrib.update({"role": "img", "aria-label": alt, "style": style})
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _root(svg: str) -> ElementTree.Element:
+    try:
+        root = ElementTree.fromstring(svg)
+    except ElementTree.ParseError as error:
+        raise InternalError(f"a picture is not well-formed SVG ({error}): {svg[:80]}") from error
+    if root.tag != f"{{{_SVG}}}svg":
+        raise InternalError(f"a picture is no SVG but <{root.tag}>")
+    return root
 
 
 def _renamed(name: str, value: str, ids: set[str], classes: set[str], prefix: str) -> str:
