@@ -103,7 +103,7 @@ def mutations(subject: Subject, e: Expression, bound: tuple[str, ...], known: tu
     slopes = [p for p, _ in _slopes(e)]
     indexed = {(*p, 0) for p, x, _ in places(e) if isinstance(x, Index)}
     for path, x, inner in places(e):
-        slope = any(path == p[: len(path)] and len(path) >= len(p) - 2 or path[: len(p)] == p for p in slopes)
+        slope = any((path == p[: len(path)] and len(path) >= len(p) - 2) or path[: len(p)] == p for p in slopes)
         for name, new in _Slips(graph, known, (*bound, *inner), slope).at(x):
             if not (name == "transpose" and path in indexed):
                 found.setdefault(name, []).append(put(e, path, new))

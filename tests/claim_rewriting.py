@@ -38,7 +38,7 @@ class Context:
         return self.kind(e) == Kind(0)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def definitions(subject: Subject) -> Mapping[str, Definition]:
     """The definitions of a network by name."""
     return {s.name: s for s in parse(subject.text).statements if isinstance(s, Definition)}

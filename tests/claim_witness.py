@@ -21,14 +21,14 @@ __all__ = ["discrepancy"]
 SEEDS = (3, 11)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _drawn(subject: Subject, seed: int) -> tuple[dict[str, Array], dict[str, int]]:
     nodes = subject.graph.nodes()
     sizes = sample_sizes(nodes, subject.graph.numbers, seed)
     return sample(nodes, sizes, seed), sizes
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _truth(subject: Subject, function: str, of: str, wrt: str, seed: int) -> Array:
     """The derivative by differences; axes as the claim has them."""
     values, sizes = _drawn(subject, seed)
