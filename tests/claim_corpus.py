@@ -8,9 +8,9 @@ from functools import cache
 from claim_mutations import KINDS, mutations
 from claim_networks import SUBJECTS, Subject
 from claim_rewriting import rewritten, tidied
-from claim_trees import text
 from claim_witness import discrepancy
 
+from symgrad.network.wording import written
 from symgrad.notation.parse import parse_claims
 from symgrad.notation.syntax import Index
 
@@ -57,7 +57,7 @@ def _correct(rng: random.Random) -> Case | None:
         step = rewritten(subject, parsed.value, rng, bound)
         if step is None:
             break
-        wider = f"{line.target} = {text(step[1])}"
+        wider = f"{line.target} = {written(step[1])}"
         if len(wider) > LONGEST or discrepancy(subject, wider) > TRUE:
             continue
         claim = wider
@@ -84,7 +84,7 @@ def mutated_claims(count: int, seed: int = 0) -> tuple[Case, ...]:
         kind = KINDS[len(found) % len(KINDS)]
         if kind not in made:
             continue
-        claim = f"{case.claim.partition(' = ')[0]} = {text(tidied(rng.choice(made[kind])))}"
+        claim = f"{case.claim.partition(' = ')[0]} = {written(tidied(rng.choice(made[kind])))}"
         if discrepancy(case.subject, claim) > FALSE:
             found.setdefault(case.subject.name + claim, Case(case.subject, case.before, claim, (kind,), case.claim))
     return tuple(found.values())

@@ -1,12 +1,11 @@
-"""Syntax trees of claims: their text, what kind of value they have, and the replacing of a part."""
+"""Syntax trees of claims: their parts, what kind of value they have, and the replacing of a part."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from symgrad.core.graph import Graph
-from symgrad.network.wording import index_text
 from symgrad.notation.syntax import (
     Affine,
     AffineTerm,
@@ -21,18 +20,17 @@ from symgrad.notation.syntax import (
     Number,
     Operator,
     Over,
-    Partial,
     Place,
     Transpose,
     operands,
+    rebuilt,
 )
 from symgrad.notation.words import CLAIM_FUNCTIONS, ELEMENTWISE
 
-__all__ = ["AT", "Kind", "Path", "binary", "call", "index", "kind", "number", "over", "places", "put", "text", "turned"]
+__all__ = ["AT", "Kind", "Path", "binary", "call", "index", "kind", "number", "over", "places", "put", "turned"]
 
 AT = Place(1, 1, 1)
 Path = tuple[int, ...]
-_STRENGTH = {"+": 1, "-": 1, "*": 2, "/": 2, ".*": 2, "./": 2, "^": 4, ".^": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,47 +39,6 @@ class Kind:
 
     rank: int
     lying: bool = False
-
-
-# ---------------------------------------------------------------------- text
-def text(e: Expression) -> str:
-    """The text of an expression, complete, with the brackets that it needs."""
-    return _text(e)[0]
-
-
-def _text(e: Expression) -> tuple[str, int]:
-    def least(inner: Expression, strength: int) -> str:
-        found, own = _text(inner)
-        return found if own >= strength else f"({found})"
-
-    inside = ", ".join(_text(x)[0] for x in operands(e))
-    match e:
-        case Number():
-            whole = e.value.denominator == 1
-            return (str(e.value), 9 if e.value >= 0 else 3) if whole else (f"({e.value.numerator}/{e.value.denominator})", 9)
-        case Name():
-            return e.name, 9
-        case Transpose():
-            return f"{least(e.operand, 5)}'", 5
-        case Negate():
-            return f"-{least(e.operand, 3)}", 3
-        case Binary():
-            own = _STRENGTH[e.operator]
-            gap = " " if own == 1 else ""
-            return f"{least(e.left, own + (own == 4))}{gap}{e.operator}{gap}{least(e.right, own + 1)}", own
-        case Index():
-            return f"{least(e.operand, 5)}[{', '.join(map(index_text, e.indices))}]", 9
-        case Over():
-            return f"{e.reducer}[{', '.join(e.indices)}]({inside})", 9
-        case Delta():
-            return f"delta[{index_text(e.left)}, {index_text(e.right)}]", 9
-        case Derivative():
-            return f"{e.function}{chr(39) * e.order}({inside})", 9
-        case Partial():
-            return f"partial({e.function}, {', '.join(map(str, e.positions))})({inside})", 9
-        case Call():
-            assert not e.keywords
-            return f"{e.function}({inside})", 9
 
 
 # ---------------------------------------------------------------------- making and replacing
@@ -131,14 +88,7 @@ def put(e: Expression, path: Path, new: Expression) -> Expression:
         return new
     parts = list(operands(e))
     parts[path[0]] = put(parts[path[0]], path[1:], new)
-    match e:
-        case Binary():
-            return replace(e, left=parts[0], right=parts[1])
-        case Transpose() | Negate() | Index() | Over():
-            return replace(e, operand=parts[0])
-        case _:
-            assert isinstance(e, Derivative | Partial | Call)
-            return replace(e, arguments=tuple(parts))
+    return rebuilt(e, parts)
 
 
 # ---------------------------------------------------------------------- kinds

@@ -12,7 +12,7 @@ from symgrad.network.claims import claim_sides
 from symgrad.network.wording import shown
 from symgrad.notation.parse import parse, parse_claims
 from symgrad.notation.statements import Claim
-from symgrad.notation.syntax import Binary, Call, Derivative, Expression, Index, Name, Negate, Over, Partial, Place, Transpose
+from symgrad.notation.syntax import Call, Expression, Index, Name, Place, operands, rebuilt
 from symgrad.ops.arithmetic import filled
 
 __all__ = ["Given", "Line", "Student", "read_lines"]
@@ -216,31 +216,15 @@ def _place(target: Expression, rank: int) -> tuple[int | None, ...]:
 
 
 # ---------------------------------------------------------------------- syntax
-def _inner(e: Expression, f: Callable[[Expression], Expression]) -> Expression:
-    """The expression with f applied to what stands directly inside it."""
-    match e:
-        case Binary():
-            return replace(e, left=f(e.left), right=f(e.right))
-        case Transpose() | Negate() | Index() | Over():
-            return replace(e, operand=f(e.operand))
-        case Call():
-            keywords = tuple(k if isinstance(k.value, str) else replace(k, value=f(k.value)) for k in e.keywords)
-            return replace(e, arguments=tuple(map(f, e.arguments)), keywords=keywords)
-        case Derivative() | Partial():
-            return replace(e, arguments=tuple(map(f, e.arguments)))
-        case _:
-            return e
-
-
 def _exchanged(e: Expression, names: Mapping[Expression, str]) -> Expression:
     if e in names and isinstance(e, Call):
         return Name(names[e], e.place)
-    return _inner(e, lambda x: _exchanged(x, names))
+    return rebuilt(e, [_exchanged(x, names) for x in operands(e)])
 
 
 def _gathered(e: Expression) -> Expression:
     """grad(loss, h[n, t]) as grad(loss, h)[n, t]: the same value, and an index binds on the left side only outside the brackets."""
-    e = _inner(e, _gathered)
+    e = rebuilt(e, [_gathered(x) for x in operands(e)])
     if isinstance(e, Call) and e.function == "grad" and len(e.arguments) == 2 and isinstance(e.arguments[1], Index):
         by = e.arguments[1]
         if isinstance(by.operand, Name):

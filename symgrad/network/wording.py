@@ -18,9 +18,9 @@ from symgrad.notation.syntax import (
     Transpose,
 )
 
-__all__ = ["index_text", "shown"]
+__all__ = ["index_text", "shown", "written"]
 
-LONGEST, DEEPEST = 40, 8
+LONGEST, DEEPEST, UNLIMITED = 40, 8, 10**6
 _STRENGTH = {"+": 1, "-": 1, "*": 2, "/": 2, ".*": 2, "./": 2, "^": 4, ".^": 4}
 
 
@@ -28,6 +28,11 @@ def shown(e: Expression) -> str:
     """The text of an expression, `...` where it is long."""
     text, _ = _text(e, DEEPEST)
     return text if len(text) <= LONGEST else "(...)"
+
+
+def written(e: Expression) -> str:
+    """The whole text of an expression, which reads back as the same."""
+    return _text(e, UNLIMITED)[0]
 
 
 def index_text(i: Affine) -> str:
@@ -52,7 +57,7 @@ def _text(e: Expression, depth: int) -> tuple[str, int]:
 
     match e:
         case Number():
-            return (str(e.value), 9) if e.value.denominator == 1 else (f"{float(e.value):g}", 9)
+            return (str(e.value), 9) if e.value.denominator == 1 else (f"{float(e.value):.15g}", 9)
         case Name():
             return e.name, 9
         case Transpose():
@@ -74,4 +79,9 @@ def _text(e: Expression, depth: int) -> tuple[str, int]:
         case Partial():
             return f"partial({e.function}, {', '.join(map(str, e.positions))})({several(e.arguments)})", 9
         case Call():
-            return f"{e.function}({several(e.arguments)})", 9
+            keywords = [f"{k.name}={_keyword(k.value, depth)}" for k in e.keywords]
+            return f"{e.function}({', '.join(filter(None, (several(e.arguments), *keywords)))})", 9
+
+
+def _keyword(value: Expression | str, depth: int) -> str:
+    return f'"{value}"' if isinstance(value, str) else _text(value, depth - 1)[0]
