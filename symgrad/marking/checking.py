@@ -3,16 +3,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from symgrad.core.graph import Graph, as_graph
 from symgrad.core.node import Node
 from symgrad.core.shape import shape_text
 from symgrad.derive.targets import Layout, checked
-from symgrad.errors import InputError, SymgradError
+from symgrad.errors import InputError
+from symgrad.marking.bench import Bench
 from symgrad.marking.decision import Marked, marked, same_values
+from symgrad.marking.diagnosis import diagnosed
 from symgrad.marking.lines import Given, Line, Student, read_lines
-from symgrad.marking.points import draw_points
+from symgrad.marking.points import Point, draw_points
 from symgrad.marking.verdict import Counterexample, Verdict
 from symgrad.ops.kernels import Array
 
@@ -48,10 +48,10 @@ def check_steps(net: Graph | Node, claims: Given = None, of: str | Node | None =
     checked(layout)
     lines = read_lines(graph, claims, of)
     points = draw_points(graph, [line.truth for line in lines if line.truth is not None], seed)
-    return [_verdict(m, graph, layout) for m in marked(graph, lines, points)]
+    return [_verdict(m, graph, points, lines[:k], layout) for k, m in enumerate(marked(graph, lines, points))]
 
 
-def _verdict(m: Marked, graph: Graph, layout: Layout) -> Verdict:
+def _verdict(m: Marked, graph: Graph, points: Sequence[Point], before: Sequence[Line], layout: Layout) -> Verdict:
     line = m.line
     if line.truth is None:
         if line.fault:
@@ -67,7 +67,6 @@ def _verdict(m: Marked, graph: Graph, layout: Layout) -> Verdict:
     if all(a is None for a in m.first):
         return Verdict("unclear", f"this line could not be computed: {m.reason}", line=line.shown)
     fitted = [None if a is None else _fitted(a, b) for a, b in zip(m.first, m.truth, strict=True)]
-    shape = next((a.shape for a in fitted if a is not None), ())
     if any(a is not None and a.shape != b.shape for a, b in zip(fitted, m.truth, strict=True)) or line.lying:
         return _misshapen(m, fitted)
     same = same_values(fitted, m.truth)
@@ -75,7 +74,7 @@ def _verdict(m: Marked, graph: Graph, layout: Layout) -> Verdict:
         return _followed(m)
     if same is None:
         return Verdict("unclear", "rounding hides whether this is right, or it has no finite value", line=line.shown)
-    return _wrong(m, graph, fitted, shape)
+    return _wrong(m, graph, points, before)
 
 
 def _followed(m: Marked) -> Verdict:
@@ -102,8 +101,12 @@ def _fitted(claimed: Array, truth: Array) -> Array:
     return claimed
 
 
-def _wrong(m: Marked, graph: Graph, fitted: Sequence[Array | None], shape: tuple[int, ...]) -> Verdict:
-    return Verdict("wrong", "", "", "other", line=m.line.shown)
+def _wrong(m: Marked, graph: Graph, points: Sequence[Point], before: Sequence[Line]) -> Verdict:
+    found = diagnosed(_bench(m, graph, points, before))
+    return Verdict("wrong", found.message, "", found.pattern, line=m.line.shown)
 
 
-_UNUSED = (Line, np, SymgradError, Counterexample)
+def _bench(m: Marked, graph: Graph, points: Sequence[Point], before: Sequence[Line]) -> Bench:
+    there = [k for k, a in enumerate(m.first) if a is not None]
+    fitted = [_fitted(a, m.truth[k]) for k, a in enumerate(m.first) if a is not None]
+    return Bench(graph, m, tuple(before), [points[k] for k in there], fitted, [m.truth[k] for k in there], [m.given[k] for k in there])
