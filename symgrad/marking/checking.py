@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from symgrad.core.graph import Graph, as_graph
 from symgrad.core.node import Node
@@ -13,6 +14,7 @@ from symgrad.marking.decision import Marked, marked, same_values
 from symgrad.marking.diagnosis import diagnosed
 from symgrad.marking.lines import Given, Line, Student, read_lines
 from symgrad.marking.points import Point, draw_points
+from symgrad.marking.repairs import repaired
 from symgrad.marking.verdict import Counterexample, Verdict
 from symgrad.ops.kernels import Array
 
@@ -48,7 +50,15 @@ def check_steps(net: Graph | Node, claims: Given = None, of: str | Node | None =
     checked(layout)
     lines = read_lines(graph, claims, of)
     points = draw_points(graph, [line.truth for line in lines if line.truth is not None], seed)
-    return [_verdict(m, graph, points, lines[:k], layout) for k, m in enumerate(marked(graph, lines, points))]
+    return [_finer(_verdict(m, graph, points, lines[:k], layout), m, points) for k, m in enumerate(marked(graph, lines, points))]
+
+
+def _finer(v: Verdict, m: Marked, points: Sequence[Point]) -> Verdict:
+    """A wrong line whose slip is not named yet: with the change to its text that makes it right, if there is one."""
+    found = repaired(m, points) if v.pattern in ("shape", "other") else None
+    if found is None:
+        return v
+    return replace(v, pattern=found.pattern, message=f"{v.message}: {found.message}" if v.pattern == "shape" else found.message, correct=v.correct or found.correct)
 
 
 def _verdict(m: Marked, graph: Graph, points: Sequence[Point], before: Sequence[Line], layout: Layout) -> Verdict:

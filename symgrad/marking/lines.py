@@ -45,6 +45,9 @@ class Line:
     by: Node | None = None
     indices: tuple[str, ...] = ()
     place: tuple[int | None, ...] = ()
+    claim: Claim | None = None                             # of text: as it is read, in the names that `known` has, `shape` for a D[...]
+    known: Graph | None = None
+    shape: tuple[int | str, ...] = ()
 
 
 def read_lines(graph: Graph, claims: Given, of: str | Node | None = None) -> list[Line]:
@@ -106,6 +109,7 @@ class _Reader:
         line = Line(name, source, shown(claim.target), left.target, jac=call.function == "jac", indices=left.indices)
         line = replace(line, output=self._plain(call.arguments[0]), by=self._plain(call.arguments[1]), place=_place(claim.target, whole.target.rank))
         rows = _rows(call, self.graph)
+        line = replace(line, claim=self._seen(claim), known=self.known)
         try:
             sides = claim_sides(self.known, self._seen(claim), text)
             line = replace(line, value=sides.value, lying=sides.lying and not rows and not line.jac)
@@ -156,6 +160,7 @@ class _Reader:
             claim = replace(claim, target=replace(target, operand=Name("D", target.place)))
         elif isinstance(inner, Call | Name):
             claim = replace(claim, target=Name("S", claim.place))
+        line = replace(line, claim=self._seen(claim), known=self.known, shape=self._index_shape(target, line.truth))
         try:
             sides = claim_sides(self.known, self._seen(claim), text, self._index_shape(target, line.truth))
         except MisfitError as error:
