@@ -25,6 +25,9 @@ __all__ = ["REFUSED", "Bench"]
 REFUSED = (SymgradError, ArithmeticError, ValueError, TypeError, IndexError, AttributeError, KeyError, NameError, AssertionError, np.linalg.LinAlgError)
 
 
+TINY = 1e-7
+
+
 @dataclass(frozen=True, eq=False)
 class Bench:
     """A wrong line with all that its diagnosis looks at; points without a value of the line are left out."""
@@ -103,14 +106,17 @@ class Bench:
         return error is not None and error <= 10 * SAME
 
     def constant(self, tops: Sequence[Array], bottoms: Sequence[Array]) -> str:
-        """The number or size c with top = c*bottom at every point; an empty text where there is none."""
-        ratios = []
-        for a, b in zip(tops, bottoms, strict=True):
+        """The number or size c with top = c*bottom at every point where they are not both close to zero; an empty text where there is none."""
+        ratios, sizes = [], []
+        for a, b, point in zip(tops, bottoms, self.points, strict=True):
+            if a.shape == b.shape and max(np.max(np.abs(a), initial=0), np.max(np.abs(b), initial=0)) < TINY:
+                continue                                   # a saturated activation: nothing is to be seen
             c = ratio_of(a, b) if a.shape == b.shape else None
             if c is None:
                 return ""
             ratios.append(c)
-        return constant_name(ratios, [p.sizes for p in self.points])
+            sizes.append(point.sizes)
+        return constant_name(ratios, sizes) if ratios else ""
 
     # ------------------------------------------------------------------ words
     def word(self, node: Node) -> str:
