@@ -17,6 +17,7 @@ from symgrad.marking.decision import Marked, marked, same_values
 from symgrad.marking.diagnosis import diagnosed, finding
 from symgrad.marking.lines import Given, Line, Student, read_lines
 from symgrad.marking.points import Point, draw_points
+from symgrad.marking.repairs import repaired
 from symgrad.marking.special import commuting, hidden_at
 from symgrad.marking.verdict import Counterexample, Verdict
 from symgrad.ops.kernels import Array
@@ -63,6 +64,9 @@ def _verdict(graph: Graph, lines: Sequence[Line], at: int, m: Marked, points: Se
         found = diagnosed(_bench(m, graph, points, lines[:at]))
         if found.pattern == "other" and commuting(graph, lines, at, points):
             found = finding("transposed", "order and transposes of the factors are wrong: this is right for numbers, and matrices do not commute")
+    if found.pattern == "shape" or line.fault:
+        pattern, words = repaired(_bench(m, graph, points, lines[:at]))
+        found = replace(found, pattern=pattern, message=f"{words}: {found.message}") if pattern else found
     if found.verdict != "wrong" or line.truth is None:
         return replace(found, line=line.shown)
     hidden = hidden_at(graph, lines, at, points) if not line.fault and found.pattern not in ("shape", "layout") else []
@@ -144,6 +148,8 @@ def _counter(m: Marked, points: Sequence[Point]) -> Counterexample | None:
 
 
 def _bench(m: Marked, graph: Graph, points: Sequence[Point], before: Sequence[Line]) -> Bench:
+    if all(a is None for a in m.first):                    # a text whose shapes do not fit
+        return Bench(graph, m, tuple(before), points, [], m.truth, m.given)
     there = [k for k, a in enumerate(m.first) if a is not None]
     fitted = [_fitted(a, m.truth[k], m.line, None) for k, a in enumerate(m.first) if a is not None]
     return Bench(graph, m, tuple(before), [points[k] for k in there], fitted, [m.truth[k] for k in there], [m.given[k] for k in there])

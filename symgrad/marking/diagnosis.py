@@ -35,6 +35,8 @@ def diagnosed(b: Bench) -> Verdict:
         found = test(b)
         if found is not None:
             return found
+    if not any(np.any(a) for a in b.claimed):
+        return finding("other", "this is zero, and the derivative is not")
     return finding("other", "this is not the derivative, and no single slip of a common kind gives it: compare with the correct line")
 
 
@@ -42,7 +44,7 @@ def diagnosed(b: Bench) -> Verdict:
 def _whole_ratio(b: Bench) -> Verdict | None:
     c = b.constant(b.claimed, b.truth)
     if not c:
-        return finding("upstream lost", "this is zero, and the derivative is not") if all(not np.any(a) for a in b.claimed) else None
+        return None
     return _of_ratio(b, c, "this is", b.right)
 
 
@@ -168,7 +170,7 @@ def _transposed_own(b: Bench) -> Verdict | None:
 
 
 def _turned_right(b: Bench) -> Verdict | None:
-    return _turned(b, b.right, b.claimed)
+    return next((f for root in b.forms for f in [_turned(b, root, b.claimed)] if f is not None), None)
 
 
 def _turned(b: Bench, root: Node, wanted: list[np.ndarray] | object) -> Verdict | None:
@@ -217,7 +219,7 @@ def _operands_own(b: Bench) -> Verdict | None:
 
 
 def _operands_right(b: Bench) -> Verdict | None:
-    for e in exchanged_operands(b.right, b.atoms, b.pool):
+    for e in (e for root in b.forms for e in exchanged_operands(root, b.atoms, b.pool)):
         if b.gives(e.node, b.claimed):
             return _of_operand(b, e.old, e.new, e.at)
     return None
@@ -246,12 +248,12 @@ def _factors_own(b: Bench) -> Verdict | None:
 
 # ---------------------------------------------------------------------- one change of the right line gives the student's
 def _terms_right(b: Bench) -> Verdict | None:
-    for e in without_parts(b.right, b.atoms):
+    for e in (e for root in b.forms for e in without_parts(root, b.atoms)):
         rest = [b.value(e.node, p) for p in range(len(b.points))]
         if any(r is None or r.size != w.size for r, w in zip(rest, b.claimed, strict=True)):
             continue
         fine = [r.reshape(w.shape) for r, w in zip(rest, b.claimed, strict=True) if r is not None]
-        if all(b._close(r, w) for r, w in zip(fine, b.claimed, strict=True)):
+        if b.constant(b.claimed, fine) in ("1", "-1"):
             return _missing_term(b, e)
         c = b.constant([x - r for x, r in zip(b.claimed, fine, strict=True)], [t - r for t, r in zip(b.truth, fine, strict=True)])
         if c == "-1":
@@ -273,7 +275,7 @@ def _missing_term(b: Bench, e: Edit) -> Verdict:
 
 
 def _factors_right(b: Bench) -> Verdict | None:
-    for e in dropped_factors(b.right, b.atoms):
+    for e in (e for root in b.forms for e in dropped_factors(root, b.atoms)):
         if b.gives(e.node, b.claimed):
             name = b.word(e.old) if e.old is not None else ""
             if e.old is not None and e.old in b.leaves:
