@@ -90,6 +90,8 @@ def _judged(m: Marked, layout: Layout) -> Verdict | None:
     fitted = [None if a is None else _fitted(a, b, line, layout) for a, b in zip(m.first, m.truth, strict=True)]
     if any(a is not None and a.shape != b.shape for a, b in zip(fitted, m.truth, strict=True)) or (line.lying and layout != "numerator"):
         return _misshapen(m)
+    if not any(np.isfinite(a).any() for a in fitted if a is not None and a.size):
+        return Verdict("wrong", "this has no finite value, a division by zero perhaps, at points where the derivative has one", pattern="other")
     same = same_values(fitted, m.truth)
     if same:
         return _followed(m, layout)

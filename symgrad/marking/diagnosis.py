@@ -88,6 +88,8 @@ def _is_count(b: Bench, c: str, counts: list[float]) -> bool:
 
 # ---------------------------------------------------------------------- upstream and paths
 def _upstream_lost(b: Bench) -> Verdict | None:
+    if not any(np.any(a) for a in b.claimed):
+        return None
     for leaf, line in b.leaves.items():
         if b.gives(exchanged(b.right, {leaf: filled("ones", leaf.shape)}), b.claimed):
             return finding("upstream lost", f"this is the local derivative alone: it still has to be multiplied by what arrives from above, {b.word(leaf)}"
@@ -134,7 +136,12 @@ def _inner_paths(b: Bench) -> Verdict | None:
 
 
 def _skipped(b: Bench) -> Verdict | None:
-    """A step of the chain left out: a cotangent handed on unchanged."""
+    """The derivative of a function, or a mask, left out: a cotangent handed on unchanged."""
+    found = _skipped_step(b)
+    return None if found is not None and found.pattern == "other" else found
+
+
+def _skipped_step(b: Bench) -> Verdict | None:
     for sweep in b.rule.sweeps if b.rule is not None else ():
         inner = list(sweep.cotangents.items())[:MOST_STEPS]
         for s in list(sweep.steps)[:MOST_STEPS]:
@@ -156,6 +163,8 @@ def _left_out(b: Bench, between: list[Node]) -> Verdict:
     if masks:
         return finding("wrong mask", f"the factor {_listed([b.word(m) for m in masks])} is left out: what multiplies on the way forward (with its scale) "
                        "multiplies on the way back")
+    if not any(x[0] in "f^" for n in between if n.op.body is not None for x in eq.walk(n.op.body)):
+        return finding("sign", "the sign of one path is wrong") if set(words) == {"negate"} else finding("other", "")
     named = [b.graph.name_of(n) for n in between if b.graph.name_of(n)]
     return finding("missing factor", f"the derivative of {_listed(list(dict.fromkeys(words)))}{f', in {named[-1]},' if named else ''} is left out")
 

@@ -33,10 +33,12 @@ def repaired(b: Bench) -> tuple[str, str]:
 
 def _changes(tree: Expression) -> Iterator[tuple[str, str, Expression]]:
     names = list(dict.fromkeys(i.name for e in walk(tree) if isinstance(e, Index) for i in e.indices if i.name is not None))
-    for path, e in _places(tree, ()):
+    places = list(_places(tree, ()))
+    for path, e in places:
         if isinstance(e, Transpose):
             yield "transposed", "a transpose is too many", _put(tree, path, e.operand)
-        else:
+    for path, e in places:
+        if not isinstance(e, Transpose):
             yield "transposed", "a transpose is missing", _put(tree, path, Transpose(e, e.place))
         if isinstance(e, Binary) and e.operator == "*":
             yield "transposed", "two factors stand in the wrong order", _put(tree, path, replace(e, left=e.right, right=e.left))
