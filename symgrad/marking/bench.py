@@ -18,6 +18,7 @@ from symgrad.marking.local_rule import LocalRule, local_rule
 from symgrad.marking.points import SAME, Point, agreement
 from symgrad.marking.ratios import constant_name, ratio_of
 from symgrad.ops.kernels import Array
+from symgrad.results import Derivative
 from symgrad.run.executor import execute
 
 __all__ = ["REFUSED", "Bench"]
@@ -64,6 +65,21 @@ class Bench:
         """The right side as it should be."""
         assert self.marked.line.truth is not None
         return self.rule.node if self.rule is not None else self.marked.line.truth
+
+    @functools.cached_property
+    def forms(self) -> list[Node]:
+        """The right side in several forms: by the steps of the sweep, and as the closed forms read back."""
+        line = self.marked.line
+        found = [self.right]
+        if line.by is None or line.output is None or line.place:
+            return found
+        d = Derivative(self.graph, "v", "f", line.output, line.by, line.truth, "jacobian" if line.output.rank else "gradient", None, line.output.rank)
+        for view in ("matrix", "index"):
+            try:
+                found.append(self.graph.parse(getattr(d, view).text))
+            except REFUSED:
+                continue
+        return found
 
     @functools.cached_property
     def own(self) -> Node | None:

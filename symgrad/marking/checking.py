@@ -4,17 +4,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from symgrad.core.graph import Graph, as_graph
 from symgrad.core.node import Node
 from symgrad.core.shape import shape_text
 from symgrad.derive.targets import Layout, checked
 from symgrad.errors import InputError
 from symgrad.marking.bench import Bench
+from symgrad.marking.correct import correct_line
 from symgrad.marking.decision import Marked, marked, same_values
-from symgrad.marking.diagnosis import diagnosed
+from symgrad.marking.diagnosis import diagnosed, finding
 from symgrad.marking.lines import Given, Line, Student, read_lines
 from symgrad.marking.points import Point, draw_points
 from symgrad.marking.repairs import repaired
+from symgrad.marking.special import commuting, hidden_at
 from symgrad.marking.verdict import Counterexample, Verdict
 from symgrad.ops.kernels import Array
 
@@ -50,73 +54,104 @@ def check_steps(net: Graph | Node, claims: Given = None, of: str | Node | None =
     checked(layout)
     lines = read_lines(graph, claims, of)
     points = draw_points(graph, [line.truth for line in lines if line.truth is not None], seed)
-    return [_finer(_verdict(m, graph, points, lines[:k], layout), m, points) for k, m in enumerate(marked(graph, lines, points))]
+    return [_verdict(graph, lines, k, m, points, layout) for k, m in enumerate(marked(graph, lines, points))]
 
 
-def _finer(v: Verdict, m: Marked, points: Sequence[Point]) -> Verdict:
-    """A wrong line whose slip is not named yet: with the change to its text that makes it right, if there is one."""
-    found = repaired(m, points) if v.pattern in ("shape", "other") else None
-    if found is None:
-        return v
-    return replace(v, pattern=found.pattern, message=f"{v.message}: {found.message}" if v.pattern == "shape" else found.message, correct=v.correct or found.correct)
-
-
-def _verdict(m: Marked, graph: Graph, points: Sequence[Point], before: Sequence[Line], layout: Layout) -> Verdict:
+def _verdict(graph: Graph, lines: Sequence[Line], at: int, m: Marked, points: Sequence[Point], layout: Layout) -> Verdict:
     line = m.line
-    if line.truth is None:
-        if line.fault:
-            return Verdict("wrong", line.fault, pattern="shape", line=line.shown)
-        return Verdict("ok", "an intermediate of your own: it is marked where it is used", line=line.shown)
+    found = _judged(m, layout)
+    if found is None:
+        found = diagnosed(_bench(m, graph, points, lines[:at]))
+        if found.pattern == "other" and commuting(graph, lines, at, points):
+            found = finding("transposed", "order and transposes of the factors are wrong: this is right for numbers, and matrices do not commute")
+    if found.pattern in ("shape", "other") or line.fault:
+        pattern, words = repaired(_bench(m, graph, points, lines[:at]))
+        found = replace(found, pattern=pattern, message=f"{found.message}: {words}" if found.pattern == "shape" else words) if pattern else found
+    if found.verdict != "wrong" or line.truth is None:
+        return replace(found, line=line.shown)
+    hidden = hidden_at(graph, lines, at, points) if not line.fault and found.pattern not in ("shape", "layout") else []
+    note = f"; a quick test with {' or '.join(hidden[:3])} does not show it" if hidden else ""
+    return replace(found, line=line.shown, message=found.message + note, correct=correct_line(graph, line, lines[:at]), counterexample=_counter(m, points))
+
+
+def _judged(m: Marked, layout: Layout) -> Verdict | None:
+    """The verdict on a line; None for one that is wrong in its values."""
+    line = m.line
     if line.fault:
-        pattern = "wrong index" if "bound by nothing" in line.fault else "shape"
-        return Verdict("wrong", line.fault, "", pattern, line=line.shown)
+        return Verdict("wrong", line.fault, pattern="wrong index" if "bound by nothing" in line.fault else "shape")
+    if line.truth is None:
+        return Verdict("ok", "an intermediate of your own: it is marked where it is used")
     if not m.truth:
-        return Verdict("unclear", "no random values were found at which the truth is finite", line=line.shown)
+        return Verdict("unclear", "no random values were found at which the truth is finite")
     if line.value is line.truth and not line.lying and layout is None:
-        return _followed(m)
+        return _followed(m, layout)
     if all(a is None for a in m.first):
-        return Verdict("unclear", f"this line could not be computed: {m.reason}", line=line.shown)
-    fitted = [None if a is None else _fitted(a, b) for a, b in zip(m.first, m.truth, strict=True)]
-    if any(a is not None and a.shape != b.shape for a, b in zip(fitted, m.truth, strict=True)) or line.lying:
-        return _misshapen(m, fitted)
+        return Verdict("unclear", f"this line could not be computed: {m.reason}")
+    fitted = [None if a is None else _fitted(a, b, line, layout) for a, b in zip(m.first, m.truth, strict=True)]
+    if any(a is not None and a.shape != b.shape for a, b in zip(fitted, m.truth, strict=True)) or (line.lying and layout != "numerator"):
+        return _misshapen(m)
+    if not any(np.isfinite(a).any() for a in fitted if a is not None and a.size):
+        return Verdict("wrong", "this has no finite value, a division by zero perhaps, at points where the derivative has one", pattern="other")
     same = same_values(fitted, m.truth)
     if same:
-        return _followed(m)
-    if same is None:
-        return Verdict("unclear", "rounding hides whether this is right, or it has no finite value", line=line.shown)
-    return _wrong(m, graph, points, before)
+        return _followed(m, layout)
+    return Verdict("unclear", "rounding hides whether this is right, or it has no finite value") if same is None else None
 
 
-def _followed(m: Marked) -> Verdict:
-    second = [None if a is None else _fitted(a, b) for a, b in zip(m.second, m.truth, strict=True)]
+def _followed(m: Marked, layout: Layout) -> Verdict:
+    second = [None if a is None else _fitted(a, b, m.line, layout) for a, b in zip(m.second, m.truth, strict=True)]
     if any(a is None for a in second) or any(a is not None and a.shape != b.shape for a, b in zip(second, m.truth, strict=True)) \
             or same_values(second, m.truth) is False:
-        return Verdict("follows", "the rule is right; the value carries an earlier mistake", line=m.line.shown)
-    return Verdict("ok", line=m.line.shown)
+        return Verdict("follows", "the rule is right; the value carries an earlier mistake")
+    return Verdict("ok")
 
 
-def _misshapen(m: Marked, fitted: Sequence[Array | None]) -> Verdict:
-    turned = [None if a is None else a.T for a in fitted] if not m.line.lying else list(fitted)
-    if all(a is None or a.shape == b.shape for a, b in zip(turned, m.truth, strict=True)) and same_values(turned, m.truth):
-        return Verdict("wrong", f"this is the transpose of what is asked for: {m.line.left} has the shape of the variable, "
-                       f"{shape_text(m.line.truth.shape) if m.line.truth is not None else ''}; it would be right in numerator layout", "", "layout",
-                       line=m.line.shown)
-    return Verdict("wrong", f"{m.line.left} has shape {shape_text(m.line.truth.shape) if m.line.truth is not None else ''}", "", "shape", line=m.line.shown)
+def _misshapen(m: Marked) -> Verdict:
+    line = m.line
+    assert line.truth is not None
+    wanted = shape_text(line.truth.shape)
+    for k, a in enumerate(m.first):
+        if a is None:
+            continue
+        turned = [None if x is None else x if line.lying and x.shape == t.shape else _turned(x, t) for x, t in zip(m.first, m.truth, strict=True)]
+        if all(x is not None and x.shape == t.shape for x, t in zip(turned, m.truth, strict=True)) and same_values(turned, m.truth):
+            return Verdict("wrong", f"this is the transpose of what is asked for: the gradient has the shape of the variable, {wanted}; this would be right "
+                           "in numerator layout", pattern="layout")
+        given = shape_text(line.value.shape) if line.value is not None else shape_text(a.shape)
+        what = "the Jacobian has the axes of the output, then of the variable" if line.jac else "a gradient has the shape of its variable"
+        row = "a row" if line.lying and a.shape == m.truth[k].shape else given
+        return Verdict("wrong", f"the shape does not fit: {what}, {wanted}, and this is {row}", pattern="shape")
+    return Verdict("unclear", "this line has no value")
 
 
-def _fitted(claimed: Array, truth: Array) -> Array:
-    """The claim without axes of length 1 that the truth lacks, or the other way round."""
+def _turned(claimed: Array, truth: Array) -> Array:
+    """The transpose of a matrix, or of the matrices in a stack."""
+    turned = claimed.T if claimed.ndim <= 2 else np.swapaxes(claimed, -1, -2)
+    return turned.reshape(truth.shape) if turned.ndim != truth.ndim and turned.size == truth.size and 1 in turned.shape else turned
+
+
+def _fitted(claimed: Array, truth: Array, line: Line, layout: Layout) -> Array:
+    """The claim without axes of length 1 that the truth lacks, or the other way round; turned back from the layout that was asked for."""
+    lead = line.output.rank if line.output is not None else 0
+    if layout == "numerator" and not line.jac and not lead and truth.ndim == 2 and claimed.shape == truth.shape[::-1]:
+        return claimed.T
+    if layout == "denominator" and lead and claimed.shape == truth.shape[lead:] + truth.shape[:lead]:
+        return np.moveaxis(claimed, range(truth.ndim - lead), range(lead, truth.ndim))
     if claimed.ndim != truth.ndim and [n for n in claimed.shape if n != 1] == [n for n in truth.shape if n != 1]:
         return claimed.reshape(truth.shape)
     return claimed
 
 
-def _wrong(m: Marked, graph: Graph, points: Sequence[Point], before: Sequence[Line]) -> Verdict:
-    found = diagnosed(_bench(m, graph, points, before))
-    return Verdict("wrong", found.message, "", found.pattern, line=m.line.shown)
+def _counter(m: Marked, points: Sequence[Point]) -> Counterexample | None:
+    for point, a, t in zip(points, m.first, m.truth, strict=False):
+        if a is None or a.shape != t.shape or same_values([a], [t]) is False:
+            return Counterexample(point.values, point.sizes, a, t)
+    return None
 
 
 def _bench(m: Marked, graph: Graph, points: Sequence[Point], before: Sequence[Line]) -> Bench:
+    if all(a is None for a in m.first):                    # a text whose shapes do not fit
+        return Bench(graph, m, tuple(before), points, [], m.truth, m.given)
     there = [k for k, a in enumerate(m.first) if a is not None]
-    fitted = [_fitted(a, m.truth[k]) for k, a in enumerate(m.first) if a is not None]
+    fitted = [_fitted(a, m.truth[k], m.line, None) for k, a in enumerate(m.first) if a is not None]
     return Bench(graph, m, tuple(before), [points[k] for k in there], fitted, [m.truth[k] for k in there], [m.given[k] for k in there])

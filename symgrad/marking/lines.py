@@ -28,7 +28,7 @@ class Line:
     """One line. `truth` is None for the student's own intermediate; of `value` and `function` at most one is there, `fault` says why none.
 
     leaf: what later lines see of this one, a variable, or the value itself of an intermediate. place: where in the leaf the line stands, for a
-    line about one step. output, by: what is differentiated by what. lying: a row was written for a column.
+    line about one step. tree, reread: the right side as text was read, and the node of another text in its place. output, by: what is differentiated by what. lying: a row was written for a column.
     """
 
     name: str
@@ -45,9 +45,9 @@ class Line:
     by: Node | None = None
     indices: tuple[str, ...] = ()
     place: tuple[int | None, ...] = ()
-    claim: Claim | None = None                             # of text: as it is read, in the names that `known` has, `shape` for a D[...]
-    known: Graph | None = None
-    shape: tuple[int | str, ...] = ()
+    tree: Expression | None = None
+    reread: Callable[[Expression], Node] | None = None
+    known: Graph | None = None                             # the names that `tree` is written in
 
 
 def read_lines(graph: Graph, claims: Given, of: str | Node | None = None) -> list[Line]:
@@ -109,16 +109,17 @@ class _Reader:
         line = Line(name, source, shown(claim.target), left.target, jac=call.function == "jac", indices=left.indices)
         line = replace(line, output=self._plain(call.arguments[0]), by=self._plain(call.arguments[1]), place=_place(claim.target, whole.target.rank))
         rows = _rows(call, self.graph)
-        line = replace(line, claim=self._seen(claim), known=self.known)
+        known, seen = self.known, self._seen(claim)
+        line = replace(line, known=known, tree=seen.value, reread=lambda tree: claim_sides(known, replace(seen, value=tree), text).value)
         try:
-            sides = claim_sides(self.known, self._seen(claim), text)
+            sides = claim_sides(known, seen, text)
             line = replace(line, value=sides.value, lying=sides.lying and not rows and not line.jac)
         except MisfitError as error:
             line = replace(line, fault=error.message)
         if line.jac and whole.target.rank > 2:
             return line                                    # no name has the two groups of axes: later lines see the truth
-        known = self.leaves.get(call)
-        leaf = self.known.names[known] if known is not None else variable(name, whole.target.shape, "symbol")
+        told = self.leaves.get(call)
+        leaf = self.known.names[told] if told is not None else variable(name, whole.target.shape, "symbol")
         by = call.arguments[1]
         family = self.graph.families[by.name].index if isinstance(by, Name) and by.name in self.graph.families and not line.jac else ()
         self.enter(name, leaf, family, rows)
@@ -160,9 +161,10 @@ class _Reader:
             claim = replace(claim, target=replace(target, operand=Name("D", target.place)))
         elif isinstance(inner, Call | Name):
             claim = replace(claim, target=Name("S", claim.place))
-        line = replace(line, claim=self._seen(claim), known=self.known, shape=self._index_shape(target, line.truth))
+        known, seen, shape = self.known, self._seen(claim), self._index_shape(target, line.truth)
+        line = replace(line, known=known, tree=seen.value, reread=lambda tree: claim_sides(known, replace(seen, value=tree), text, shape).value)
         try:
-            sides = claim_sides(self.known, self._seen(claim), text, self._index_shape(target, line.truth))
+            sides = claim_sides(known, seen, text, shape)
         except MisfitError as error:
             return replace(line, fault=error.message)
         rows = any(self.graph.names[n] is by for n in self.graph.rows)
