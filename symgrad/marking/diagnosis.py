@@ -157,7 +157,7 @@ def _left_out(b: Bench, between: list[Node]) -> Verdict:
     words = [n.op.name for n in between]
     gate = next((w for w in words if w in GATES), None)
     if gate:
-        return finding("wrong mask", f"the mask is left out: the derivative of {gate} is 0 where its input is negative, and the same mask applies on the way back")
+        return finding("wrong mask", f"the mask is left out: what {gate} does to its input on the way forward decides what passes on the way back")
     masks = [o for n in between for o in n.operands if isinstance(o.data, Variable) and o is not b.marked.line.by and o.data.kind != "param" and len(b.word(o)) and n.op.name in ("times", "product", "multiply")]
     if masks:
         return finding("wrong mask", f"the factor {_listed([b.word(m) for m in masks])} is left out: what multiplies on the way forward (with its scale) "

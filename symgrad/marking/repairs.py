@@ -52,7 +52,8 @@ def _changes(tree: Expression) -> Iterator[tuple[str, str, Expression]]:
                 for name in names:
                     if i.name is not None and name != i.name:
                         new = Affine(0, (AffineTerm(1, (name,)),), i.place)
-                        yield "wrong index", f"{name} belongs where {i.name} stands", _put(tree, path, replace(e, indices=(*e.indices[:k], new, *e.indices[k + 1:])))
+                        indices = (*e.indices[:k], new, *e.indices[k + 1:])
+                        yield "wrong index", f"{name} belongs where {i.name} stands", _put(tree, path, replace(e, indices=indices))
 
 
 def _places(e: Expression, path: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Expression]]:
