@@ -1,7 +1,7 @@
 """The verbs that mark: a network and claims come in, verdicts go out."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,13 +16,15 @@ from symgrad.marking.correct import correct_line
 from symgrad.marking.decision import Marked, marked, same_values
 from symgrad.marking.diagnosis import diagnosed, finding
 from symgrad.marking.lines import Given, Line, Student, read_lines
-from symgrad.marking.points import Point, draw_points
+from symgrad.marking.points import Point, draw_points, likely_facts
 from symgrad.marking.repairs import repaired
 from symgrad.marking.special import commuting, hidden_at
 from symgrad.marking.verdict import Counterexample, Verdict
 from symgrad.ops.kernels import Array
 
 __all__ = ["check", "check_steps"]
+
+FACT_WORDS = {"onehot": "one-hot", "simplex": "nonnegative with sum 1", "binary": "0 or 1", "symmetric": "symmetric"}
 
 
 def check(net: Graph | Node, wrt: str | Node | None = None, claim: Student = "", of: str | Node | None = None, layout: Layout = None,
@@ -53,25 +55,48 @@ def check_steps(net: Graph | Node, claims: Given = None, of: str | Node | None =
     graph = as_graph(net)
     checked(layout)
     lines = read_lines(graph, claims, of)
-    points = draw_points(graph, [line.truth for line in lines if line.truth is not None], seed)
-    return [_verdict(graph, lines, k, m, points, layout) for k, m in enumerate(marked(graph, lines, points))]
+    truths = [line.truth for line in lines if line.truth is not None]
+    points = draw_points(graph, truths, seed)
+    marks = marked(graph, lines, points)
+    notes = {}
+    if facts := likely_facts(graph) if any(_judged(m, layout) is None for m in marks) else {}:
+        special = draw_points(graph, truths, seed, facts=facts)
+        again = marked(graph, lines, special)
+        notes = {k: f"right where {_said(facts)}" for k, (m, n) in enumerate(zip(marks, again, strict=True))
+                 if _judged(m, layout) is None and (v := _judged(n, layout)) is not None and v.verdict in ("ok", "follows")}
+        marks, points = (again, special) if notes else (marks, points)
+    verdicts = [_verdict(graph, lines, k, m, points, layout) for k, m in enumerate(marks)]
+    return [replace(v, message=v.message or notes.get(k, "")) for k, v in enumerate(verdicts)]
+
+
+def _said(facts: Mapping[str, str]) -> str:
+    return " and ".join(f"{name} is {FACT_WORDS[fact]}" for name, fact in facts.items())
 
 
 def _verdict(graph: Graph, lines: Sequence[Line], at: int, m: Marked, points: Sequence[Point], layout: Layout) -> Verdict:
     line = m.line
     found = _judged(m, layout)
-    if found is None:
-        found = diagnosed(_bench(m, graph, points, lines[:at]))
-        if found.pattern == "other" and commuting(graph, lines, at, points):
-            found = finding("transposed", "order and transposes of the factors are wrong: this is right for numbers, and matrices do not commute")
-    if found.pattern in ("shape", "other") or line.fault:
-        pattern, words = repaired(_bench(m, graph, points, lines[:at]))
-        found = replace(found, pattern=pattern, message=f"{found.message}: {words}" if found.pattern == "shape" else words) if pattern else found
+    if found is None or found.pattern == "shape" or line.fault:
+        found = _explained(found, _bench(m, graph, points, lines[:at]), graph, lines, at)
     if found.verdict != "wrong" or line.truth is None:
         return replace(found, line=line.shown)
     hidden = hidden_at(graph, lines, at, points) if not line.fault and found.pattern not in ("shape", "layout") else []
     note = f"; a quick test with {' or '.join(hidden[:3])} does not show it" if hidden else ""
     return replace(found, line=line.shown, message=found.message + note, correct=correct_line(graph, line, lines[:at]), counterexample=_counter(m, points))
+
+
+def _explained(found: Verdict | None, b: Bench, graph: Graph, lines: Sequence[Line], at: int) -> Verdict:
+    """A wrong line with its pattern: one change of the text, else the mistake in the rule, else something missing in the text."""
+    pattern, words = repaired(b, parts_missing=False)
+    if not pattern and found is None:
+        found = diagnosed(b)
+        if found.pattern == "other" and commuting(graph, lines, at, b.points):
+            found = finding("transposed", "order and transposes of the factors are wrong: this is right for numbers, and matrices do not commute")
+    if not pattern and found is not None and found.pattern in ("shape", "other"):
+        pattern, words = repaired(b, parts_missing=True)
+    if found is None:
+        return finding(pattern, words)
+    return replace(found, pattern=pattern, message=f"{found.message}: {words}" if found.pattern == "shape" else words) if pattern else found
 
 
 def _judged(m: Marked, layout: Layout) -> Verdict | None:

@@ -29,8 +29,8 @@ def finding(pattern: str, message: str) -> Verdict:
 def diagnosed(b: Bench) -> Verdict:
     """The first mistake, the simplest ones first, that reproduces the student's values at every point."""
     tests: tuple[Callable[[Bench], Verdict | None], ...] = (
-        _whole_ratio, _upstream_lost, _paths, _skipped, _transposed_own, _terms_own, _operands_own, _operands_right, _turned_right, _terms_right,
-        _inner_paths, _factors_own, _factors_right, _rearranged)
+        _whole_ratio, _upstream_lost, _paths, _skipped, _transposed_own, _terms_own, _operands_own, _terms_right, _factors_right, _operands_right,
+        _turned_right, _inner_paths, _factors_own, _signs_own, _rearranged)
     for test in tests:
         found = test(b)
         if found is not None:
@@ -119,8 +119,7 @@ def _paths(b: Bench) -> Verdict | None:
     for kept in range(len(parts) - 1, 0, -1):
         for chosen in itertools.combinations(range(len(parts)), kept):
             values = [[b.value(parts[k].node, p) for k in chosen] for p in range(len(b.points))]
-            if all(all(v is not None for v in row) and b._close(sum(v for v in row if v is not None), w)  # type: ignore[arg-type]  # a sum of arrays
-                   for row, w in zip(values, b.claimed, strict=True)):
+            if b.same([None if any(v is None for v in row) else np.sum(np.stack([v for v in row if v is not None]), axis=0) for row in values], b.claimed):
                 gone = list(dict.fromkeys(_above(b, parts[k].through) for k in range(len(parts)) if k not in chosen))
                 return finding("missing path", f"a path is left out: {b.word_of_line()} also acts through {_listed(gone)}, and the paths add up")
     return None
@@ -158,7 +157,7 @@ def _left_out(b: Bench, between: list[Node]) -> Verdict:
     words = [n.op.name for n in between]
     gate = next((w for w in words if w in GATES), None)
     if gate:
-        return finding("wrong mask", f"the mask is left out: the derivative of {gate} is 0 where its input is negative, and the same mask applies on the way back")
+        return finding("wrong mask", f"the mask is left out: what {gate} does to its input on the way forward decides what passes on the way back")
     masks = [o for n in between for o in n.operands if isinstance(o.data, Variable) and o is not b.marked.line.by and o.data.kind != "param" and len(b.word(o)) and n.op.name in ("times", "product", "multiply")]
     if masks:
         return finding("wrong mask", f"the factor {_listed([b.word(m) for m in masks])} is left out: what multiplies on the way forward (with its scale) "
@@ -199,13 +198,21 @@ def _terms_own(b: Bench) -> Verdict | None:
         if any(r is None or r.shape != w.shape for r, w in zip(rest, b.truth, strict=True)):
             continue
         fine = [r for r in rest if r is not None]
-        if all(b._close(r, w) for r, w in zip(fine, b.truth, strict=True)):
+        if b.same(fine, b.truth):
             return _extra(b, e, "term")
         c = b.constant([c - r for c, r in zip(b.claimed, fine, strict=True)], [t - r for t, r in zip(b.truth, fine, strict=True)])
         if c == "-1":
             return finding("sign", "the sign of one term is wrong")
         if c and c != "1":
             return finding("factor", f"one term has a wrong factor: it is {c} times what it should be")
+    return None
+
+
+def _signs_own(b: Bench) -> Verdict | None:
+    """The sign of one summand inside a function or a denominator."""
+    for e in without_parts(b.own, b.atoms, -1) if b.own is not None else ():
+        if b.gives(e.node, b.truth):
+            return finding("sign", "the sign of one term is wrong")
     return None
 
 

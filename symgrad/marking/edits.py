@@ -78,14 +78,14 @@ def _put(e: eq.Expr, path: tuple[int, ...], new: eq.Expr) -> eq.Expr:
     return eq.rebuild(e, visit)
 
 
-def without_parts(root: Node, atoms: Collection[Node]) -> Iterator[Edit]:
-    """The root with one summand, of whatever sum inside it, set to zero."""
+def without_parts(root: Node, atoms: Collection[Node], factor: int = 0) -> Iterator[Edit]:
+    """The root with one summand, of whatever sum inside it, times a factor: left out, unless another is given."""
     for node in own_nodes(root, atoms):
         body = node.op.body
         for path, e in _places(body) if body is not None else ():
             if e[0] == "+" and body is not None:
                 for k, term in enumerate(e[1]):
-                    made = _changed(root, node, _put(body, (*path, k), eq.ZERO))
+                    made = _changed(root, node, _put(body, (*path, k), ("*", (eq.number(factor), term))))
                     if made is not None:
                         yield Edit(made, at=node, what=term)
 

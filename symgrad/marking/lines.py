@@ -28,7 +28,8 @@ class Line:
     """One line. `truth` is None for the student's own intermediate; of `value` and `function` at most one is there, `fault` says why none.
 
     leaf: what later lines see of this one, a variable, or the value itself of an intermediate. place: where in the leaf the line stands, for a
-    line about one step. tree, reread: the right side as text was read, and the node of another text in its place. output, by: what is differentiated by what. lying: a row was written for a column.
+    line about one step. output, by: what is differentiated by what. lying: a row was written for a column. tree, reread: the right side as it was
+    read, and what makes a node of another one in its place.
     """
 
     name: str
@@ -84,9 +85,10 @@ class _Reader:
         source = " ".join(text.splitlines()[place.line - 1].partition("#")[0].split()) if text else ""
         target = _gathered(claim.target)
         inner = target.operand if isinstance(target, Index) else target
+        assert isinstance(target, Name | Index | Call)
         if isinstance(inner, Name):
             return self._intermediate(replace(claim, target=target), inner, text, source)
-        assert isinstance(target, Index | Call) and isinstance(inner, Call)
+        assert isinstance(inner, Call)
         return self.claimed(replace(claim, target=target), inner, text, source, shown(inner))
 
     def _intermediate(self, claim: Claim, name: Name, text: str, source: str) -> Line:
@@ -134,7 +136,7 @@ class _Reader:
             raise InputError(f"the claim of {name} is text or a function, not {claim!r}")
         place = Place(1, 1, 2)
         if isinstance(claim, str) and "=" not in claim.replace("==", ""):
-            claim = f"{name} = {claim}" if quantity is None else f"S = {claim}"
+            claim = f"{name} = {claim}" if quantity is None else f"D = {claim}"
         if quantity is None:
             if isinstance(claim, str):
                 (parsed,) = parse_claims(claim, functions=(*self.graph.functions, *self.graph.ops))
@@ -144,7 +146,7 @@ class _Reader:
         left = shown(call) if call is not None else name
         line = Line(name, "", left, truth, jac=call is not None and call.function == "jac", output=self.output, by=by)
         leaf = variable(name, truth.shape, "symbol")
-        line = replace(line, function=claim, leaf=leaf) if callable(claim) else self._read_value(replace(line, leaf=leaf, shown=claim), claim, by)
+        line = replace(line, function=claim, leaf=leaf) if callable(claim) else self._read_value(replace(line, leaf=leaf), claim, by)
         family = next((f.index for n, f in self.graph.families.items() if self.graph.names[n] is by), ()) if not line.jac else ()
         if name not in self.graph.words:
             self.enter(name, leaf, family, False)
@@ -157,6 +159,7 @@ class _Reader:
         target = _gathered(claim.target)
         inner = target.operand if isinstance(target, Index) else target
         assert line.truth is not None
+        line = replace(line, shown=f"{line.left}{text.strip()[1:]}" if isinstance(inner, Name) and inner.name == "D" else text.strip())
         if isinstance(target, Index):                      # grad(loss, W)[i, j] = ..., D[i, j] = ..., dW[i, j] = ...
             claim = replace(claim, target=replace(target, operand=Name("D", target.place)))
         elif isinstance(inner, Call | Name):

@@ -35,8 +35,10 @@ def constant_name(ratios: Sequence[float], sizes: Sequence[Mapping[str, int]]) -
     groups = [(), *((x,) for x in pairs), *(q for q in itertools.combinations(pairs, 2) if q[0][0] != q[1][0])]
     for group in groups:
         rest = [c / math.prod(float(s[n]) ** float(p) for n, p in group) for c, s in zip(ratios, sizes, strict=True)]
-        number = Fraction(rest[0]).limit_denominator(720)
-        if number and (not group or abs(number) in SIMPLE) and all(abs(r - float(number)) <= 1e-6 * abs(r) for r in rest):
+        number = Fraction(sorted(rest)[len(rest) // 2]).limit_denominator(720)
+        off = sorted(abs(r - float(number)) / abs(r) for r in rest if r)
+        clear = off[: len(off) - len(off) // 4]            # rounding may blur a point in four
+        if number and (not group or abs(number) in SIMPLE) and len(off) == len(rest) and clear[-1] <= 1e-6 and off[-1] <= 1e-2:
             return _text(number, group)
     return ""
 

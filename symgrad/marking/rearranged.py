@@ -1,6 +1,7 @@
 """A node comes in; the nodes with a product of another kind, or with a factor moved out of the sums, go out."""
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterator
 
 from symgrad.core import equation as eq
@@ -24,11 +25,12 @@ def elementwise_for_matrix(root: Node, atoms: Collection[Node]) -> Iterator[Node
             continue
         bodies = (_ENTRYWISE,) if any(x[0] == "S" for x in eq.walk(body)) else (_MATRIX,)
         for new in bodies:
-            for first in (False, True):
-                for second in (False, True):
-                    turn = eq.transform(new, lambda e, t=(first, second): ("r", e[1], e[2][::-1]) if e[0] == "r" and t[e[1]] else e)
-                    for operands in (inner, inner[::-1]):
-                        yield exchanged(root, {node: apply(make_op("product", (2, 2), ("o0", "o1"), turn), *operands, shape=node.shape)})
+            for turns in itertools.product((False, True), repeat=2):
+                def turned(e: eq.Expr, turns: tuple[bool, ...] = turns) -> eq.Expr:
+                    return ("r", e[1], e[2][::-1]) if e[0] == "r" and turns[e[1]] else e
+                op = make_op("product", (2, 2), ("o0", "o1"), eq.transform(new, turned))
+                for operands in (inner, inner[::-1]):
+                    yield exchanged(root, {node: apply(op, *operands, shape=node.shape)})
 
 
 def outside_the_sum(root: Node, atoms: Collection[Node], word: Callable[[Node], str]) -> Iterator[tuple[Node, str]]:

@@ -14,13 +14,16 @@ MOST = 1500
 """Changes that are tried at most."""
 
 
-def repaired(b: Bench) -> tuple[str, str]:
-    """(pattern, what to change), or two empty texts: the first single change of the text after which the line is right at every point."""
+def repaired(b: Bench, parts_missing: bool) -> tuple[str, str]:
+    """(pattern, what to change), or two empty texts: the first single change of the text after which the line is right at every point.
+
+    parts_missing: constants, terms and factors that are too much or missing; else only what stands there is exchanged.
+    """
     line = b.marked.line
     if line.tree is None or line.reread is None or line.known is None:
         return "", ""
     tried: set[Expression] = set()
-    for change in mended(line.tree, line.indices, line.known, tuple(line.known.ranges)):
+    for change in mended(line.tree, line.indices, line.known, tuple(line.known.ranges), parts_missing):
         if change.value in tried:
             continue
         tried.add(change.value)
@@ -36,4 +39,4 @@ def repaired(b: Bench) -> tuple[str, str]:
 
 
 def _fits(value: Node, truth: Node | None) -> bool:
-    return truth is not None and value.shape == truth.shape
+    return truth is not None and [n for n in value.shape if n != 1] == [n for n in truth.shape if n != 1]

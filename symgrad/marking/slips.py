@@ -54,12 +54,16 @@ class _Part:
     parent: Expression | None
 
 
-def mended(value: Expression, bound: Sequence[str], graph: Graph, families: Sequence[str]) -> Iterator[Mended]:
-    """Every right side that differs by the undoing of one slip. `bound`: the indices of the left side; `graph` has the names in sight."""
+def mended(value: Expression, bound: Sequence[str], graph: Graph, families: Sequence[str], parts_missing: bool) -> Iterator[Mended]:
+    """Every right side that differs by the undoing of one slip. `bound`: the indices of the left side; `graph` has the names in sight.
+
+    parts_missing: constants, terms and factors that are too much or missing; else only what stands there is exchanged.
+    """
     parts = list(_parts(value, (), tuple(bound), None))
     pool = _Pool(graph, tuple(families))
     kinds: tuple[Callable[[_Part, _Pool], Iterator[tuple[str, str, Expression]]], ...] = (
-        _signs, _products, _transposes, _points, _indices, _averages, _operands, _factors, _surplus, _missing_terms, _missing_factors)
+        (_factors, _surplus, _missing_terms, _missing_factors) if parts_missing else
+        (_signs, _products, _transposes, _points, _indices, _averages, _operands))
     for kind in kinds:
         for part in parts:
             for pattern, message, new in kind(part, pool):
@@ -113,7 +117,8 @@ class _Pool:
         else:
             yield whole
         if node.rank and len(bound) >= node.rank:
-            yield from (Index(whole, tuple(map(_plain, at)), AT) for at in itertools.permutations(bound, node.rank) if family is None or node.rank > len(family.index))
+            if family is None or node.rank > len(family.index):
+                yield from (Index(whole, tuple(map(_plain, at)), AT) for at in itertools.permutations(bound, node.rank))
 
     def factors(self, bound: tuple[str, ...]) -> Iterator[Expression]:
         """Every value and every slope of an elementwise function, in each way it may be written."""
@@ -146,7 +151,7 @@ def _signs(p: _Part, pool: _Pool) -> Slip:
             yield "sign", f"the sign before {written(b)} is wrong", _binary("-" if sign == "+" else "+", a, b)
         case Negate(a):
             yield "sign", f"the sign before {written(a)} is wrong", a
-    if isinstance(p.parent, Binary) and p.parent.operator in ("+", "-") and p.e is p.parent.left or p.parent is None:
+    if p.parent is None or (isinstance(p.parent, Binary) and p.parent.operator in ("+", "-") and p.e is p.parent.left):
         yield "sign", f"the sign before {written(p.e)} is wrong", Negate(p.e, AT)
 
 
@@ -252,7 +257,7 @@ def _missing_terms(p: _Part, pool: _Pool) -> Slip:
         return
     for v in (*pool.factors(p.bound), _number(1)):
         for sign in ("-", "+"):
-            yield "missing term", f"the term {written(v)} is missing beside {written(p.e)}", Binary(sign, p.e, v, AT)  # type: ignore[arg-type]  # one of two
+            yield "missing term", f"the term {written(v)} is missing beside {written(p.e)}", Binary(sign, p.e, v, AT)
         yield "missing term", f"the term {written(v)} is missing beside {written(p.e)}", _binary("-", v, p.e)
 
 

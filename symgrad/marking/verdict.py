@@ -54,8 +54,13 @@ class Verdict:
     counterexample: Counterexample | None = field(default=None, repr=False)
     line: str = ""
 
+    @property
+    def record(self) -> dict[str, str]:
+        """The verdict for JSON, without the arrays."""
+        return {"line": self.line, "verdict": self.verdict, "message": self.message, "correct": self.correct, "pattern": self.pattern}
+
     def __str__(self) -> str:
         rows = [f"{self.verdict}: {self.line}" if self.line else self.verdict]
         rows += [f"    {self.message}"] if self.message else []
-        rows += [f"    correct: {self.correct}"] if self.correct else []
+        rows += ["    correct: " + self.correct.replace("\n", "\n             ")] if self.correct else []
         return "\n".join(rows)
