@@ -17,7 +17,7 @@ from symgrad.marking.decision import Marked, marked, same_values
 from symgrad.marking.diagnosis import diagnosed, finding
 from symgrad.marking.lines import Given, Line, Student, read_lines
 from symgrad.marking.points import Point, draw_points, likely_facts
-from symgrad.marking.repairs import repaired
+from symgrad.marking.repairs import off_path, repaired
 from symgrad.marking.special import commuting, hidden_at
 from symgrad.marking.verdict import Counterexample, Verdict
 from symgrad.ops.kernels import Array
@@ -82,21 +82,23 @@ def _verdict(graph: Graph, lines: Sequence[Line], at: int, m: Marked, points: Se
         return replace(found, line=line.shown)
     hidden = hidden_at(graph, lines, at, points) if not line.fault and found.pattern not in ("shape", "layout") else []
     note = f"; a quick test with {' or '.join(hidden[:3])} does not show it" if hidden else ""
-    return replace(found, line=line.shown, message=found.message + note, correct=correct_line(graph, line, lines[:at]), counterexample=_counter(m, points))
+    return replace(found, line=line.shown, message=found.message + note, correct=found.correct or correct_line(graph, line, lines[:at]), counterexample=_counter(m, points))
 
 
 def _explained(found: Verdict | None, b: Bench, graph: Graph, lines: Sequence[Line], at: int) -> Verdict:
     """A wrong line with its pattern: one change of the text, else the mistake in the rule, else something missing in the text."""
-    pattern, words = repaired(b, parts_missing=False)
-    if not pattern and found is None:
+    repair = repaired(b, parts_missing=False) or (off_path(b) if found is None else None)
+    if repair is None and found is None:
         found = diagnosed(b)
         if found.pattern == "other" and commuting(graph, lines, at, b.points):
             found = finding("transposed", "order and transposes of the factors are wrong: this is right for numbers, and matrices do not commute")
-    if not pattern and found is not None and found.pattern in ("shape", "other"):
-        pattern, words = repaired(b, parts_missing=True)
-    if found is None:
-        return finding(pattern, words)
-    return replace(found, pattern=pattern, message=f"{found.message}: {words}" if found.pattern == "shape" else words) if pattern else found
+    if repair is None and found is not None and found.pattern in ("shape", "other"):
+        repair = repaired(b, parts_missing=True)
+    if repair is None:
+        assert found is not None
+        return found
+    misfit = found is not None and found.pattern == "shape"
+    return Verdict("wrong", f"{found.message}: {repair.message}" if found is not None and misfit else repair.message, repair.correct, repair.pattern)
 
 
 def _judged(m: Marked, layout: Layout) -> Verdict | None:
@@ -112,6 +114,8 @@ def _judged(m: Marked, layout: Layout) -> Verdict | None:
         return _followed(m, layout)
     if all(a is None for a in m.first):
         return Verdict("unclear", f"this line could not be computed: {m.reason}")
+    if line.standing and layout != "denominator":
+        return _standing(m)
     fitted = [None if a is None else _fitted(a, b, line, layout) for a, b in zip(m.first, m.truth, strict=True)]
     if any(a is not None and a.shape != b.shape for a, b in zip(fitted, m.truth, strict=True)) or (line.lying and layout != "numerator"):
         return _misshapen(m)
@@ -129,6 +133,14 @@ def _followed(m: Marked, layout: Layout) -> Verdict:
             or same_values(second, m.truth) is False:
         return Verdict("follows", "the rule is right; the value carries an earlier mistake")
     return Verdict("ok")
+
+
+def _standing(m: Marked) -> Verdict:
+    """A column where the row of a scalar's Jacobian belongs."""
+    assert m.line.truth is not None
+    row = f"the Jacobian of a scalar is a row, {shape_text(m.line.truth.shape)}, and this is a column"
+    same = same_values([None if a is None else a.reshape(t.shape) for a, t in zip(m.first, m.truth, strict=True)], m.truth)
+    return Verdict("wrong", f"{row}: right as a gradient, transposed as a Jacobian" if same else row, pattern="layout" if same else "shape")
 
 
 def _misshapen(m: Marked) -> Verdict:

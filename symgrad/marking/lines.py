@@ -49,6 +49,7 @@ class Line:
     tree: Expression | None = None
     reread: Callable[[Expression], Node] | None = None
     known: Graph | None = None                             # the names that `tree` is written in
+    standing: bool = False                                 # a column was written for the row of a scalar's Jacobian
 
 
 def read_lines(graph: Graph, claims: Given, of: str | Node | None = None) -> list[Line]:
@@ -116,6 +117,8 @@ class _Reader:
         try:
             sides = claim_sides(known, seen, text)
             line = replace(line, value=sides.value, lying=sides.lying and not rows and not line.jac)
+            row = line.jac and left.target.rank == 2 and left.target.shape[0] == 1
+            line = replace(line, standing=row and sides.value.shape == left.target.shape[1:] != (1,) and not sides.lying)
         except MisfitError as error:
             line = replace(line, fault=error.message)
         if line.jac and whole.target.rank > 2:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from symgrad.notation.syntax import (
     AffineTerm,
     Binary,
     Call,
+    Delta,
     Derivative,
     Expression,
     Index,
@@ -61,6 +62,8 @@ def mended(value: Expression, bound: Sequence[str], graph: Graph, families: Sequ
     """
     parts = list(_parts(value, (), tuple(bound), None))
     pool = _Pool(graph, tuple(families))
+    if not parts_missing:
+        yield from _axes(value, tuple(bound))
     kinds: tuple[Callable[[_Part, _Pool], Iterator[tuple[str, str, Expression]]], ...] = (
         (_factors, _surplus, _missing_terms, _missing_factors) if parts_missing else
         (_signs, _products, _transposes, _points, _indices, _averages, _operands))
@@ -206,7 +209,33 @@ def _indices(p: _Part, pool: _Pool) -> Slip:
         yield "wrong index", f"{written(p.e)} has a wrong index: {written(right)} belongs there", right
 
 
+def _axes(value: Expression, bound: tuple[str, ...]) -> Iterator[Mended]:
+    """Two indices of the left side exchanged."""
+    for a, b in itertools.combinations(bound, 2):
+        said = f"the axes {a} and {b} are exchanged: they stand in the order of the variable's"
+        yield Mended("wrong index", said, _relettered(value, {a: b, b: a}))
+
+
+def _relettered(e: Expression, letters: Mapping[str, str]) -> Expression:
+    def moved(i: Affine) -> Affine:
+        return replace(i, terms=tuple(replace(t, names=tuple(letters.get(n, n) for n in t.names)) for t in i.terms))
+    e = rebuilt(e, [_relettered(x, letters) for x in operands(e)])
+    match e:
+        case Index():
+            return replace(e, indices=tuple(map(moved, e.indices)))
+        case Delta():
+            return replace(e, left=moved(e.left), right=moved(e.right))
+        case Over():
+            return replace(e, indices=tuple(letters.get(n, n) for n in e.indices))
+        case _:
+            return e
+
+
 def _averages(p: _Part, pool: _Pool) -> Slip:
+    match p.e:
+        case Over(_, names, _) if set(names) & set(pool.families):
+            n, free = next(n for n in names if n in pool.families), next(x for x in "abcdefghij" if x not in (*p.bound, *names, *pool.families))
+            yield "wrong index", f"the range of {n} is wrong: the sum runs over all of what is summed", _relettered(p.e, {n: free})
     match p.e:
         case Over("sum" | "mean" as word, _, _):
             other = "mean" if word == "sum" else "sum"
