@@ -86,7 +86,7 @@ class _Slips:
 
 def _constant(e: Expression, graph: Graph) -> bool:
     """Whether it is made of numbers and sizes."""
-    return all(isinstance(x, Number | Binary | Negate) or (isinstance(x, Name) and x.name not in graph.names) for x in walk(e))
+    return all(isinstance(x, Number | Binary | Negate) or (isinstance(x, Call) and x.function == "sqrt") or (isinstance(x, Name) and x.name not in graph.names) for x in walk(e))
 
 
 def _slopes(e: Expression) -> Iterator[tuple[Path, Expression]]:

@@ -97,8 +97,8 @@ def _explained(found: Verdict | None, b: Bench, graph: Graph, lines: Sequence[Li
     if repair is None:
         assert found is not None
         return found
-    misfit = found is not None and found.pattern == "shape"
-    return Verdict("wrong", f"{found.message}: {repair.message}" if found is not None and misfit else repair.message, repair.correct, repair.pattern)
+    words = f"{found.message}: {repair.message}" if found is not None and found.pattern == "shape" else repair.message
+    return Verdict("wrong", words, repair.correct, repair.pattern)
 
 
 def _judged(m: Marked, layout: Layout) -> Verdict | None:

@@ -119,9 +119,8 @@ class _Pool:
             yield Index(whole, tuple(map(_plain, family.index)), AT)
         else:
             yield whole
-        if node.rank and len(bound) >= node.rank:
-            if family is None or node.rank > len(family.index):
-                yield from (Index(whole, tuple(map(_plain, at)), AT) for at in itertools.permutations(bound, node.rank))
+        if len(bound) >= node.rank > (len(family.index) if family is not None else 0):
+            yield from (Index(whole, tuple(map(_plain, at)), AT) for at in itertools.permutations(bound, node.rank))
 
     def factors(self, bound: tuple[str, ...]) -> Iterator[Expression]:
         """Every value and every slope of an elementwise function, in each way it may be written."""
