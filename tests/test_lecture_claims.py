@@ -4,10 +4,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 import symgrad as sg
 from symgrad.cli import main
+from symgrad.notation.parse import parse
 
 CLAIMS = Path(__file__).resolve().parents[1] / "examples" / "lecture_claims.sg"
 SLIPS = {
@@ -51,6 +51,7 @@ def test_the_sign_is_corrected(marked: dict[str, sg.Verdict]) -> None:
         assert [v.verdict for v in sg.check_steps(net, marked[line].correct)] == ["ok"], marked[line].correct
 
 
-def test_on_the_command_line() -> None:
-    done = CliRunner().invoke(main, ["check", str(CLAIMS)])
-    assert done.exit_code == 1 and all(line in done.output for line in SLIPS)
+def test_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(CLAIMS)]) == 1
+    out = capsys.readouterr().out
+    assert [line for line in SLIPS if line not in out] == []

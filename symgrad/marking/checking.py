@@ -87,7 +87,8 @@ def _verdict(graph: Graph, lines: Sequence[Line], at: int, m: Marked, points: Se
 
 def _explained(found: Verdict | None, b: Bench, graph: Graph, lines: Sequence[Line], at: int) -> Verdict:
     """A wrong line with its pattern: one change of the text, else the mistake in the rule, else something missing in the text."""
-    repair = repaired(b, parts_missing=False) or (off_path(b) if found is None else None)
+    turned = found is None and all(a.ndim == 2 and a.T.shape == t.shape and same_values([a.T], [t]) for a, t in zip(b.claimed, b.truth, strict=True))
+    repair = None if turned else repaired(b, parts_missing=False) or (off_path(b) if found is None else None)
     if repair is None and found is None:
         found = diagnosed(b)
         if found.pattern == "other" and commuting(graph, lines, at, b.points):

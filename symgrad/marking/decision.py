@@ -47,6 +47,8 @@ def marked(graph: Graph, lines: Sequence[Line], points: Sequence[Point]) -> list
             truth = point.known[line.truth] if line.truth is not None else first
             if truth is None:
                 continue
+            if line.place and line.whole is not None and line.leaf is not None:
+                leaves_true.setdefault(line.leaf.name, point.at(line.whole))
             m.truth.append(truth)
             _keep(line, point, truth, true, leaves_true)
             if second is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from symgrad.core import equation as eq
 from symgrad.core.node import Node, Variable, topological
 from symgrad.marking.bench import Bench
-from symgrad.marking.edits import Edit, dropped_factors, exchanged, exchanged_operands, own_nodes, turned, without_parts
+from symgrad.marking.edits import Edit, changed, dropped_factors, exchanged, exchanged_operands, own_nodes, turned, without_parts
 from symgrad.marking.ratios import ratio_of
 from symgrad.marking.rearranged import elementwise_for_matrix, outside_the_sum
 from symgrad.marking.verdict import Verdict
@@ -29,7 +29,7 @@ def finding(pattern: str, message: str) -> Verdict:
 def diagnosed(b: Bench) -> Verdict:
     """The first mistake, the simplest ones first, that reproduces the student's values at every point."""
     tests: tuple[Callable[[Bench], Verdict | None], ...] = (
-        _whole_ratio, _upstream_lost, _paths, _skipped, _transposed_own, _terms_own, _operands_own, _terms_right, _factors_right, _operands_right,
+        _whole_ratio, _upstream_lost, _paths, _norm_paths, _skipped, _transposed_own, _terms_own, _operands_own, _terms_right, _factors_right, _operands_right,
         _turned_right, _inner_paths, _factors_own, _signs_own, _rearranged)
     for test in tests:
         found = test(b)
@@ -125,6 +125,28 @@ def _paths(b: Bench) -> Verdict | None:
     return None
 
 
+def _norm_paths(b: Bench) -> Verdict | None:
+    """The mean and the deviation of a normalisation taken for constants."""
+    for node in own_nodes(b.right, b.atoms):
+        body = node.op.body
+        if body is None or not node.op.name.startswith("standardise'"):
+            continue
+        for e in eq.walk(body):
+            sums = [t for t in e[1] if any(x[0] == "S" for x in eq.walk(t))] if e[0] == "+" else []
+            for gone, words in ((sums, "the mean and through the variance"), *(([t], "") for t in sums)):
+                kept = ("+", tuple(t for t in e[1] if t not in gone))
+                made = changed(b.right, node, eq.canonical(_swapped(body, e, kept)))
+                if gone and made is not None and b.gives(made, b.claimed):
+                    inner = next(x for x in eq.walk(gone[0]) if x[0] == "S")[2]
+                    path = words or ("the variance" if inner[0] == "*" else "the mean")
+                    return finding("missing path", f"the path through {path} is left out: every output depends on every input through it")
+    return None
+
+
+def _swapped(body: eq.Expr, old: eq.Expr, new: eq.Expr) -> eq.Expr:
+    return new if body == old else eq.rebuild(body, lambda a: _swapped(a, old, new))
+
+
 def _inner_paths(b: Bench) -> Verdict | None:
     for sweep in b.rule.sweeps if b.rule is not None else ():
         for s in [s for s in sweep.steps if s.terms][:MOST_STEPS]:
@@ -158,7 +180,8 @@ def _left_out(b: Bench, between: list[Node]) -> Verdict:
     gate = next((w for w in words if w in GATES), None)
     if gate:
         return finding("wrong mask", f"the mask is left out: what {gate} does to its input on the way forward decides what passes on the way back")
-    masks = [o for n in between for o in n.operands if isinstance(o.data, Variable) and o is not b.marked.line.by and o.data.kind != "param" and len(b.word(o)) and n.op.name in ("times", "product", "multiply")]
+    products = [n for n in between if n.op.name in ("times", "product")]
+    masks = [o for n in products for o in n.operands if isinstance(o.data, Variable) and o is not b.marked.line.by and o.data.kind != "param"]
     if masks:
         return finding("wrong mask", f"the factor {_listed([b.word(m) for m in masks])} is left out: what multiplies on the way forward (with its scale) "
                        "multiplies on the way back")
@@ -220,7 +243,7 @@ def _extra(b: Bench, e: Edit, kind: str) -> Verdict:
     assert e.at is not None
     read = {e.at.operands[r[1]] for r in eq.walk(e.what) if r[0] == "r"}
     named = {n for o in read for n in ([o] if o in b.atoms else b.reads(o))}
-    strange = named - b.reads(b.right) - {b.right}
+    strange = named - b.reads(b.right) - {b.right, b.marked.line.by}
     shown = f", {_listed([w for n in strange if (w := b.word(n))])}," if any(b.word(n) for n in strange) else ""
     if strange:
         return finding("off path", f"one {kind}{shown} does not belong there: it is not on the path from the output to this variable")
@@ -250,6 +273,9 @@ def _of_operand(b: Bench, right: Node | None, wrong: Node | None, at: Node | Non
     gate = any(x[0] == "f" and x[1].rstrip("'") in GATES for x in inside) or at.op.name.rstrip("'") in GATES
     if gate and not (related and wrong.operands and right in wrong.operands):
         return finding("wrong mask", f"the mask is decided by the forward value {b.word(right)}, not by {b.word(wrong)}")
+    step, other = (w.rpartition("_") for w in (b.word(right), b.word(wrong)))
+    if step[0] and step[0] == other[0] and step[0] in b.graph and step[2].isdigit() and other[2].isdigit():
+        return finding("wrong index", f"step {other[2]} of {step[0]} stands where step {step[2]} belongs")
     if related and inside:
         return finding("wrong point", f"the derivative is taken at the wrong point: at {b.word(wrong)} instead of {b.word(right)}")
     return finding("wrong operand", f"{b.word(wrong)} stands where {b.word(right)} belongs")
@@ -281,11 +307,6 @@ def _terms_right(b: Bench) -> Verdict | None:
 
 def _missing_term(b: Bench, e: Edit) -> Verdict:
     assert e.at is not None
-    if e.at.op.name.startswith("standardise"):
-        sums = [x for x in eq.walk(e.what) if x[0] == "S"]
-        if sums:
-            path = "variance" if any(x[0] == "*" for x in eq.walk(sums[0][2])) else "mean"
-            return finding("missing path", f"the path through the {path} is left out: every output depends on every input through it")
     read = [w for r in eq.walk(e.what) if r[0] == "r" for w in [b.word(e.at.operands[r[1]])] if w]
     return finding("missing term", f"one summand is left out{f', the one with {_listed(list(dict.fromkeys(read)))}' if read else ''}")
 

@@ -9,7 +9,7 @@ from symgrad.core.node import NUMBER, SIZE, Node, Variable, apply, topological
 from symgrad.core.op import Op, make_op
 from symgrad.errors import SymgradError
 
-__all__ = ["Edit", "dropped_factors", "exchanged", "exchanged_operands", "own_nodes", "turned", "without_parts"]
+__all__ = ["Edit", "changed", "dropped_factors", "exchanged", "exchanged_operands", "own_nodes", "turned", "without_parts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def _replaced(op: Op, body: eq.Expr) -> Op:
     return make_op(op.name, op.ranks, op.out, body, op.where)
 
 
-def _changed(root: Node, node: Node, body: eq.Expr) -> Node | None:
+def changed(root: Node, node: Node, body: eq.Expr) -> Node | None:
     """The root with the equation of one node changed; None where that is no node."""
     try:
         return exchanged(root, {node: apply(_replaced(node.op, body), *node.operands, shape=node.shape)})
@@ -85,7 +85,7 @@ def without_parts(root: Node, atoms: Collection[Node], factor: int = 0) -> Itera
         for path, e in _places(body) if body is not None else ():
             if e[0] == "+" and body is not None:
                 for k, term in enumerate(e[1]):
-                    made = _changed(root, node, _put(body, (*path, k), ("*", (eq.number(factor), term))))
+                    made = changed(root, node, _put(body, (*path, k), ("*", (eq.number(factor), term))))
                     if made is not None:
                         yield Edit(made, at=node, what=term)
 
@@ -99,16 +99,16 @@ def dropped_factors(root: Node, atoms: Collection[Node]) -> Iterator[Edit]:
         for path, e in _places(body):
             inside = [(k, f) for k, f in enumerate(e[1]) if f[0] != "n"] if e[0] == "*" else []
             for k, factor in inside:
-                made = _changed(root, node, _put(body, (*path, k), eq.ONE))
+                made = changed(root, node, _put(body, (*path, k), eq.ONE))
                 if made is not None:
                     read = [node.operands[r[1]] for r in eq.walk(factor) if r[0] == "r"]
                     yield Edit(made, old=read[0] if len(set(read)) == 1 else None, at=node, what=factor)
             if e[0] == "^" and e[2][0] == "n":
-                made = _changed(root, node, _put(body, path, e[1]))
+                made = changed(root, node, _put(body, path, e[1]))
                 if made is not None:
                     yield Edit(made, at=node, what=e)
             if e[0] == "f" and len(e[2]) == 1:
-                made = _changed(root, node, _put(body, path, e[2][0]))
+                made = changed(root, node, _put(body, path, e[2][0]))
                 if made is not None:
                     yield Edit(made, at=node, what=e)
 
@@ -135,12 +135,12 @@ def turned(root: Node, atoms: Collection[Node]) -> Iterator[Edit]:
                     if isinstance(names[b], str) and names[a] != names[b] and size.get(names[a]) == size.get(names[b]):
                         swapped = list(names)
                         swapped[a], swapped[b] = names[b], names[a]
-                        made = _changed(root, node, _put(body, path, ("r", e[1], tuple(swapped))))
+                        made = changed(root, node, _put(body, path, ("r", e[1], tuple(swapped))))
                         if made is not None:
                             yield Edit(made, old=node.operands[e[1]], at=node, what=("turned",))
                 for other in size:
                     if other != names[a] and size[other] == size.get(names[a]):
-                        made = _changed(root, node, _put(body, path, ("r", e[1], (*names[:a], other, *names[a + 1:]))))
+                        made = changed(root, node, _put(body, path, ("r", e[1], (*names[:a], other, *names[a + 1:]))))
                         if made is not None:
                             yield Edit(made, old=node.operands[e[1]], at=node, what=("index",))
 

@@ -28,8 +28,8 @@ class Line:
     """One line. `truth` is None for the student's own intermediate; of `value` and `function` at most one is there, `fault` says why none.
 
     leaf: what later lines see of this one, a variable, or the value itself of an intermediate. place: where in the leaf the line stands, for a
-    line about one step. output, by: what is differentiated by what. lying: a row was written for a column. tree, reread: the right side as it was
-    read, and what makes a node of another one in its place.
+    line about one step; whole: the true value of the leaf. output, by: what is differentiated by what. lying: a row was written for a column.
+    tree, reread: the right side as it was read, and what makes a node of another one in its place.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Line:
     by: Node | None = None
     indices: tuple[str, ...] = ()
     place: tuple[int | None, ...] = ()
+    whole: Node | None = None
     tree: Expression | None = None
     reread: Callable[[Expression], Node] | None = None
     known: Graph | None = None                             # the names that `tree` is written in
@@ -109,7 +110,7 @@ class _Reader:
         whole = claim_sides(self.graph, bare, text)        # the whole array, for later lines
         left = claim_sides(self.graph, replace(claim, value=claim.target), text)
         assert whole.target is not None and left.target is not None
-        line = Line(name, source, shown(claim.target), left.target, jac=call.function == "jac", indices=left.indices)
+        line = Line(name, source, shown(claim.target), left.target, whole=whole.target, jac=call.function == "jac", indices=left.indices)
         line = replace(line, output=self._plain(call.arguments[0]), by=self._plain(call.arguments[1]), place=_place(claim.target, whole.target.rank))
         rows = _rows(call, self.graph)
         known, seen = self.known, self._seen(claim)
@@ -149,7 +150,7 @@ class _Reader:
         left = shown(call) if call is not None else name
         line = Line(name, "", left, truth, jac=call is not None and call.function == "jac", output=self.output, by=by)
         leaf = variable(name, truth.shape, "symbol")
-        line = replace(line, function=claim, leaf=leaf) if callable(claim) else self._read_value(replace(line, leaf=leaf), claim, by)
+        line = replace(line, function=claim, leaf=leaf) if callable(claim) else self._read_value(replace(line, leaf=leaf), claim, truth, by)
         family = next((f.index for n, f in self.graph.families.items() if self.graph.names[n] is by), ()) if not line.jac else ()
         if name not in self.graph.words:
             self.enter(name, leaf, family, False)
@@ -157,17 +158,17 @@ class _Reader:
             self.leaves[call] = name
         return line
 
-    def _read_value(self, line: Line, text: str, by: Node) -> Line:
+    def _read_value(self, line: Line, text: str, truth: Node, by: Node) -> Line:
         (claim,) = parse_claims(text, functions=(*self.graph.functions, *self.graph.ops))
         target = _gathered(claim.target)
         inner = target.operand if isinstance(target, Index) else target
-        assert line.truth is not None
         line = replace(line, shown=f"{line.left}{text.strip()[1:]}" if isinstance(inner, Name) and inner.name == "D" else text.strip())
         if isinstance(target, Index):                      # grad(loss, W)[i, j] = ..., D[i, j] = ..., dW[i, j] = ...
             claim = replace(claim, target=replace(target, operand=Name("D", target.place)))
         elif isinstance(inner, Call | Name):
             claim = replace(claim, target=Name("S", claim.place))
-        known, seen, shape = self.known, self._seen(claim), self._index_shape(target, line.truth)
+        known, seen = self.known, self._seen(claim)
+        shape = truth.shape[: len(target.indices)] if isinstance(target, Index) else ()
         line = replace(line, known=known, tree=seen.value, reread=lambda tree: claim_sides(known, replace(seen, value=tree), text, shape).value)
         try:
             sides = claim_sides(known, seen, text, shape)
@@ -175,9 +176,6 @@ class _Reader:
             return replace(line, fault=error.message)
         rows = any(self.graph.names[n] is by for n in self.graph.rows)
         return replace(line, value=sides.value, lying=sides.lying and not rows and not line.jac, indices=sides.indices)
-
-    def _index_shape(self, target: Expression, truth: Node) -> tuple[int | str, ...]:
-        return tuple(truth.shape[: len(target.indices)]) if isinstance(target, Index) else ()
 
     def _asked(self, quantity: object, place: Place) -> tuple[Call | None, Node, Node]:
         """What is claimed about: a name, a node, or text such as jac(h, z). Raises InputError."""

@@ -38,8 +38,7 @@ def local_rule(graph: Graph, line: Line, before: Sequence[Line]) -> LocalRule | 
     """
     if line.by is None or line.output is None or line.output.rank or line.jac or line.place:
         return None
-    leaves = {e.by: e.leaf for e in before if e.by is not None and e.output is line.output and e.leaf is not None and not e.jac and not e.place
-              and isinstance(e.leaf.data, Variable) and e.by is not line.by and e.by.op is not line.output.op}
+    leaves = {q: c for e in before if e.output is line.output and not e.jac for q, c in _held(graph, e) if q is not line.by and q is not line.output}
     parts: list[Part] = []
     sweeps: list[Reverse] = []
     for start, cotangent in ((line.output, None), *leaves.items()):
@@ -53,3 +52,16 @@ def local_rule(graph: Graph, line: Line, before: Sequence[Line]) -> LocalRule | 
         return None
     terms = gather([p.node for p in parts]) if len(parts) > 1 else [parts[0].node]
     return LocalRule(total(terms), tuple(parts), tuple(sweeps))
+
+
+def _held(graph: Graph, line: Line) -> list[tuple[Node, Node]]:
+    """(what an earlier line is the derivative by, the line's variable or the step of it that the line is about)."""
+    if line.by is None or line.leaf is None or not isinstance(line.leaf.data, Variable):
+        return []
+    if not line.place:
+        return [(line.by, line.leaf)]
+    numbers = [p for p in line.place if p is not None]
+    step = graph.names.get(f"{graph.name_of(line.by)}_{numbers[0] + 1}")
+    if step is None or len(numbers) != 1:
+        return []
+    return [(step, line.leaf[tuple(slice(None) if p is None else p for p in line.place)])]

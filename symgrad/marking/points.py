@@ -78,7 +78,7 @@ def draw_points(graph: Graph, nodes: Sequence[Node], seed: int = 0, count: int =
     """
     wanted = [*graph.variables().values(), *(n for n in graph.names.values()), *nodes]
     order = topological(wanted)
-    missing = list(unknown_functions(order))
+    missing = list(dict.fromkeys((*unknown_functions(order), *graph.functions)))
     found: list[Point] = []
     for attempt in range(4 * count):
         sizes = sample_sizes(order, graph.numbers, seed + attempt)

@@ -1,6 +1,7 @@
 """A wrong line comes in; the special values at which its mistake cannot be seen go out: a batch of one, symmetric matrices, gains of 1."""
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -46,10 +47,10 @@ def _specials(graph: Graph, lines: Sequence[Line], points: Sequence[Point]) -> I
         return [p for q in points[:3] for p in [_point(graph, lines, q, f(q.values), q.sizes)] if p is not None]
     for name, node in variables.items():
         if node.rank == 2 and node.shape[0] == node.shape[1] and not node.facts:
-            yield f"a symmetric {name}", change(lambda v, name=name: {**v, name: (v[name] + v[name].T) / 2})  # type: ignore[misc]  # mypy: defaults
+            yield f"a symmetric {name}", change(functools.partial(_with, name, lambda a: (a + a.T) / 2))
     for name, node in variables.items():
         if node.rank == 1 and not node.facts:
-            yield f"{name} constant (all ones, its usual first value)", change(lambda v, name=name: {**v, name: np.ones_like(v[name])})  # type: ignore[misc]
+            yield f"{name} constant (all ones, its usual first value)", change(functools.partial(_with, name, np.ones_like))
     for index, size in graph.ranges.items():
         if isinstance(size, str) and size not in graph.lengths:
             yield f"a batch of one ({size} = 1)" if index == "n" else f"{size} = 1", [p for q in points[:2] for p in [_resized(graph, lines, q, size)] if p]
@@ -58,6 +59,10 @@ def _specials(graph: Graph, lines: Sequence[Line], points: Sequence[Point]) -> I
         positive = change(lambda v: {k: np.abs(a) + 0.1 for k, a in v.items()})
         on = [p for p in positive if all(np.all(p.known[g.operands[0]] > 0) for g in gates)]
         yield "all ReLUs on" if all(g.op.name == "relu" for g in gates) else "every unit on", on
+
+
+def _with(name: str, made: Callable[[Array], Array], values: Mapping[str, Array]) -> dict[str, Array]:
+    return {**values, name: made(values[name])}
 
 
 def _square(a: Array) -> bool:

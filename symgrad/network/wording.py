@@ -32,7 +32,7 @@ def shown(e: Expression) -> str:
 
 def written(e: Expression) -> str:
     """The whole text of an expression, which reads back as the same."""
-    return _text(e, UNLIMITED)[0]
+    return _text(e, UNLIMITED, "")[0]
 
 
 def index_text(i: Affine) -> str:
@@ -43,13 +43,13 @@ def index_text(i: Affine) -> str:
     return "+".join(parts).replace("+-", "-")
 
 
-def _text(e: Expression, depth: int) -> tuple[str, int]:
-    """(text, how strongly it binds)"""
+def _text(e: Expression, depth: int, space: str = " ") -> tuple[str, int]:
+    """(text, how strongly it binds); `space` stands around * and /."""
     if not depth:
         return "...", 9
 
     def at_least(inner: Expression, strength: int) -> str:
-        text, own = _text(inner, depth - 1)
+        text, own = _text(inner, depth - 1, space)
         return text if own >= strength else f"({text})"
 
     def several(inner: tuple[Expression, ...]) -> str:
@@ -66,7 +66,7 @@ def _text(e: Expression, depth: int) -> tuple[str, int]:
             return f"-{at_least(e.operand, 3)}", 3
         case Binary():
             own = _STRENGTH[e.operator]
-            gap = " " if own < 4 else ""
+            gap = {1: " ", 2: space}.get(own, "")
             return f"{at_least(e.left, own + (own == 4))}{gap}{e.operator}{gap}{at_least(e.right, own + 1)}", own
         case Index():
             return f"{at_least(e.operand, 5)}[{', '.join(map(index_text, e.indices))}]", 9
@@ -79,9 +79,9 @@ def _text(e: Expression, depth: int) -> tuple[str, int]:
         case Partial():
             return f"partial({e.function}, {', '.join(map(str, e.positions))})({several(e.arguments)})", 9
         case Call():
-            keywords = [f"{k.name}={_keyword(k.value, depth)}" for k in e.keywords]
+            keywords = [f"{k.name}={_keyword(k.value, depth, space)}" for k in e.keywords]
             return f"{e.function}({', '.join(filter(None, (several(e.arguments), *keywords)))})", 9
 
 
-def _keyword(value: Expression | str, depth: int) -> str:
-    return f'"{value}"' if isinstance(value, str) else _text(value, depth - 1)[0]
+def _keyword(value: Expression | str, depth: int, space: str) -> str:
+    return f'"{value}"' if isinstance(value, str) else _text(value, depth - 1, space)[0]
