@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from claim_corpus import Case, correct_claims, mutated_claims
@@ -11,6 +12,8 @@ from claim_networks import SUBJECTS, Subject
 from claim_witness import discrepancy
 
 import symgrad as sg
+from symgrad.network.wording import written
+from symgrad.notation.parse import parse_claims
 
 OWN = {
     "sign": {"sign"}, "factor": {"factor", "mean for sum"}, "transpose": {"transposed", "layout"}, "dropped term": {"missing term", "missing path"},
@@ -60,6 +63,26 @@ def test_some_mutations() -> None:
     cases = mutated_claims(3 * len(KINDS))
     assert {c.made[0] for c in cases} == set(KINDS)
     hold_mutated(cases)
+
+
+def test_the_correct_line_is_right() -> None:
+    """What marking puts in the place of a wrong line is marked right."""
+    for case in mutated_claims(3 * len(KINDS)):
+        right = verdict(case).correct
+        assert right and verdict(replace(case, claim=right)).verdict == "ok", f"{case}\n{right}"
+
+
+def test_the_text_of_a_claim_reads_back() -> None:
+    for case in correct_claims(30):
+        (claim,) = parse_claims(case.claim)
+        assert parse_claims(f"{written(claim.target)} = {written(claim.value)}") == (claim,)
+
+
+def test_the_witness_sees_slips() -> None:
+    """A claim that is off by a sign, a transpose or an example's weight is not true."""
+    (net,) = (s for s in SUBJECTS if s.name == "linear regression")
+    assert discrepancy(net, "grad(loss, w) = x'*e") < 1e-9
+    assert min(discrepancy(net, f"grad(loss, w) = {wrong}") for wrong in ("-x'*e", "(x'*e)'", "1/N*x'*e", "x'*y", "e'*x")) > 0.1
 
 
 @pytest.mark.slow

@@ -82,7 +82,8 @@ def _verdict(graph: Graph, lines: Sequence[Line], at: int, m: Marked, points: Se
         return replace(found, line=line.shown)
     hidden = hidden_at(graph, lines, at, points) if not line.fault and found.pattern not in ("shape", "layout") else []
     note = f"; a quick test with {' or '.join(hidden[:3])} does not show it" if hidden else ""
-    return replace(found, line=line.shown, message=found.message + note, correct=found.correct or correct_line(graph, line, lines[:at]), counterexample=_counter(m, points))
+    correct = found.correct or correct_line(graph, line, lines[:at])
+    return replace(found, line=line.shown, message=found.message + note, correct=correct, counterexample=_counter(m, points))
 
 
 def _explained(found: Verdict | None, b: Bench, graph: Graph, lines: Sequence[Line], at: int) -> Verdict:
