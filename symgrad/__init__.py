@@ -8,6 +8,8 @@ _PLACES = {
     "symgrad.verbs": ("as_record", "compile", "data", "evaluate", "graph", "param", "run_at", "running", "schedule", "statistics", "wanted_names"),
     "symgrad.results": ("Derivation", "Derivative"),
     "symgrad.derivations": ("differentiate", "hessian", "hvp", "jacobian", "jvp", "per_example", "vjp"),
+    "symgrad.marking.checking": ("check", "check_steps"),
+    "symgrad.marking.verdict": ("Verdict",),
     "symgrad.run.gate": ("ungated",),
     "symgrad.outputs": ("Exercises", "Picture", "Solution", "check_target", "draw", "exercise", "solve"),
     "symgrad.interop.numpy_tracing": ("trace",),

@@ -136,6 +136,9 @@ from symgrad.interop.neural import (
     softmax as softmax,
 )
 from symgrad.interop.numpy_tracing import trace as trace
+from symgrad.marking.checking import check as check
+from symgrad.marking.checking import check_steps as check_steps
+from symgrad.marking.verdict import Verdict as Verdict
 from symgrad.network import define as define
 from symgrad.network import parse as parse
 from symgrad.ops.kernels import Array

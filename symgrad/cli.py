@@ -244,6 +244,32 @@ def exercise_command(net: str | None, expression: str | None, variables: tuple[s
         sys.exit(1)
 
 
+@cli.command("check", cls=_Command)
+@click.argument("net", metavar="NET")
+@click.argument("claims", metavar="CLAIMS", required=False)
+@click.option("--var", "variables", multiple=True, metavar="A:m,n", help="A variable of an expression: name, shape, facts.")
+@click.option("--wrt", metavar="W1", help="What a single claim such as `D[k] = ...` is the derivative by.")
+@click.option("--of", metavar="h2", help="What is differentiated; the output if left out.")
+@click.option("--layout", type=click.Choice(LAYOUTS), help="The layout that the claims are meant in.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def check_command(net: str, claims: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, layout: str | None,
+                  as_json: bool) -> None:
+    """A verdict on every line of a derivation; CLAIMS is a file or text, or left out where the network's file has its claims."""
+    import json
+
+    from symgrad.marking.checking import check, check_steps
+    graph = _network(net, None, variables)
+    text = _read(claims) if claims is not None and (os.path.isfile(claims) or ("=" not in claims and wrt is None)) else claims
+    verdicts = check_steps(graph, text, of, layout) if wrt is None else [check(graph, wrt, text or "", of, layout)]
+    if as_json:
+        click.echo(json.dumps([v.record for v in verdicts], indent=2, ensure_ascii=False))
+    else:
+        for v in verdicts:
+            click.echo(str(v))
+    if any(v.verdict == "wrong" for v in verdicts):
+        sys.exit(1)
+
+
 @cli.command("draw", cls=_Command)
 @_net
 @click.option("--what", type=click.Choice(["forward", "backward", "both"]), default="both", show_default=True)

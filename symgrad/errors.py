@@ -5,7 +5,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
-    "SymgradError", "InputError", "NotationError", "ShapeError", "UnsupportedError", "MissingValueError",
+    "SymgradError", "InputError", "NotationError", "ShapeError", "MisfitError", "UnsupportedError", "MissingValueError",
     "MissingExtraError", "InternalError", "TraceError", "nearest",
 ]
 
@@ -41,6 +41,10 @@ class NotationError(InputError):
 
 class ShapeError(InputError):
     """Sizes that do not fit: names the op, its operands and their shapes."""
+
+
+class MisfitError(NotationError, ShapeError):
+    """Sizes in a text that do not fit, with line and caret as for any mistake in a text."""
 
 
 class UnsupportedError(SymgradError):

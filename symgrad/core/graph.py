@@ -59,6 +59,7 @@ class Graph:
     text: str = ""
     rows: frozenset[str] = frozenset()                               # names of vectors that lie, such as r = x'*A
     lengths: Mapping[str, int] = field(default_factory=dict)         # sizes that stay names, though a recurrence is written out for so many steps
+    arrays: Mapping[str, ArrayLike] = field(default_factory=dict)     # inputs that a traced function was given as arrays
     rebuild: Callable[[Mapping[str, int]], Graph] | None = None      # the same graph for other lengths
 
     def __getitem__(self, name: str) -> Node:

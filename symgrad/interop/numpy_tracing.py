@@ -7,6 +7,7 @@ import linecache
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import cast
@@ -49,7 +50,8 @@ def trace(function: Callable[..., object], /, **inputs: Shaped) -> Graph:
         raise InputError(f"{_name_of(function)} returns an empty dict: it needs an output")
     output = (explicit["loss"] if "loss" in explicit else list(explicit.values())[-1]) if explicit else _result(returned, function)
     names = {**explicit, **{k: n for k, n in local.items() if k not in explicit and k not in leaves}}
-    return _graph(leaves, explicit, names, output)
+    arrays = {k: v for k, v in inputs.items() if isinstance(v, np.ndarray | list) and k in leaves}
+    return replace(_graph(leaves, explicit, names, output), arrays=arrays)
 
 
 def _graph(leaves: dict[str, Node], explicit: Mapping[str, Node], names: Mapping[str, Node], output: Node) -> Graph:

@@ -10,13 +10,13 @@ from typing import TypeVar
 from symgrad.core.graph import Graph, UnknownFunction, set_parser
 from symgrad.core.node import Node
 from symgrad.core.op import Op
-from symgrad.errors import InputError, NotationError, nearest
+from symgrad.errors import InputError, MisfitError, NotationError, nearest
 from symgrad.network.own_ops import UserOp
 from symgrad.network.statements import Lines
 from symgrad.network.tables import Tables
 from symgrad.notation import parse as notation
 from symgrad.notation import statements as lines
-from symgrad.notation.screen import DEFAULT, Fault, Limits, normalize
+from symgrad.notation.screen import DEFAULT, Fault, Limits, Misfit, normalize
 from symgrad.notation.words import FACTS, RESERVED
 
 __all__ = ["fragment", "located", "parse"]
@@ -72,7 +72,8 @@ def located(text: str, file: str, work: Callable[[], T]) -> T:
         raise NotationError("the text is nested too deeply: name a part on a line of its own", source=normalize(text)[1], line=1, column=1,
                             file=file) from None
     except Fault as fault:
-        raise NotationError(fault.message, source=normalize(text)[1], line=fault.place.line, column=fault.place.column, file=file) from None
+        kind = MisfitError if isinstance(fault, Misfit) else NotationError
+        raise kind(fault.message, source=normalize(text)[1], line=fault.place.line, column=fault.place.column, file=file) from None
 
 
 def _built(text: str, tables: Tables, shapes: Mapping[str, Sequence[int | str]], facts: Facts, limits: Limits | None, file: str) -> Graph:

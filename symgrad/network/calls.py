@@ -16,7 +16,7 @@ from symgrad.network.tables import Tables
 from symgrad.network.values import Axes, Value, number
 from symgrad.network.wording import shown
 from symgrad.notation import syntax
-from symgrad.notation.screen import Fault
+from symgrad.notation.screen import Fault, Misfit
 from symgrad.notation.words import ELEMENTWISE, REDUCTIONS
 from symgrad.ops import recognise
 from symgrad.ops.arithmetic import filled
@@ -40,7 +40,7 @@ class Call:
 
     def fail(self, message: str) -> Fault:
         """The error at the word."""
-        return Fault(message, self.e.place)
+        return Misfit(message, self.e.place)
 
     def text(self, position: int) -> str:
         """An argument with its shape, for messages."""

@@ -9,7 +9,7 @@ from fractions import Fraction
 from symgrad.core.node import Node
 from symgrad.network.values import Axes, Value, number
 from symgrad.network.wording import shown
-from symgrad.notation.screen import Fault
+from symgrad.notation.screen import Misfit
 from symgrad.notation.syntax import Binary, Expression
 from symgrad.ops import recognise
 from symgrad.ops.arithmetic import add, filled
@@ -28,7 +28,7 @@ class Entrywise:
     def fail(self, reason: str, a: Value, b: Value) -> None:
         """Raises Fault naming the operation, its operands and their shapes."""
         left, right = (f"{shown(x)} ({self.axes.shown(v)})" for x, v in ((self.e.left, a), (self.e.right, b)))
-        raise Fault(f"{left} {self.e.operator} {right}: {reason}", self.e.place)
+        raise Misfit(f"{left} {self.e.operator} {right}: {reason}", self.e.place)
 
     # ------------------------------------------------------------------ entry by entry
     def matched(self, a: Value, b: Value) -> tuple[Value, Value]:

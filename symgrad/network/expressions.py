@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from symgrad.core.node import Node, size_node
 from symgrad.core.shape import Size
-from symgrad.errors import SymgradError, nearest
+from symgrad.errors import ShapeError, SymgradError, nearest
 from symgrad.network import calls, derivatives
 from symgrad.network.calls import Call
 from symgrad.network.indexing import Position, Scope, at, delta, infer, position, step_at
@@ -18,7 +18,7 @@ from symgrad.network.tables import Entry, Tables
 from symgrad.network.values import Axes, Value, number
 from symgrad.network.wording import shown
 from symgrad.notation import syntax
-from symgrad.notation.screen import Fault
+from symgrad.notation.screen import Fault, Misfit
 from symgrad.notation.syntax import Binary, Delta, Derivative, Expression, Index, Name, Negate, Number, Over, Partial, Transpose
 
 __all__ = ["Reader"]
@@ -50,7 +50,7 @@ class Reader:
                 sent = done.value
                 continue
             except SymgradError as error:
-                raise Fault(str(error), e.place) from error
+                raise (Misfit if isinstance(error, ShapeError) else Fault)(str(error), e.place) from error
             sent = None
             stack.append((request[0], self._work(*request)))
         assert sent is not None

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from symgrad.notation import syntax
-from symgrad.notation.syntax import Binary, Delta, Derivative, Expression, Index, Negate, Over, Partial, Transpose, operands, walk
+from symgrad.notation.syntax import Binary, Delta, Expression, Index, Negate, Over, operands, rebuilt, walk
 
 __all__ = ["summed"]
 
@@ -86,15 +85,4 @@ def _exchanged(e: Expression, old: Expression, new: Expression) -> Expression:
     """e with one subexpression replaced."""
     if e is old:
         return new
-    parts = tuple(_exchanged(x, old, new) for x in operands(e))
-    match e:
-        case Binary():
-            return replace(e, left=parts[0], right=parts[1])
-        case Transpose() | Negate() | Index() | Over():
-            return replace(e, operand=parts[0])
-        case Derivative() | Partial():
-            return replace(e, arguments=parts)
-        case syntax.Call():
-            return replace(e, arguments=parts[: len(e.arguments)])
-        case _:
-            return e
+    return rebuilt(e, [_exchanged(x, old, new) for x in operands(e)])

@@ -13,7 +13,7 @@ from symgrad.errors import nearest
 from symgrad.network.tables import Entry, Tables
 from symgrad.network.values import Axes, Value, number
 from symgrad.network.wording import shown
-from symgrad.notation.screen import Fault
+from symgrad.notation.screen import Fault, Misfit
 from symgrad.notation.syntax import Affine, Call, Delta, Expression, Index, Name, Over, Place, Transpose, operands
 from symgrad.ops.arithmetic import product
 from symgrad.ops.stacking import stack
@@ -83,7 +83,7 @@ def _meaning(name: str, place: Place, scope: Scope, tables: Tables, axes: Axes) 
         return scope.opened[name]
     if name in tables.ranges:
         if not scope.opens:
-            raise Fault(
+            raise Misfit(
                 f"the index {name} is bound by nothing here: put {name} on the left side, or sum over it, as in sum[{name}](...)", place
             )
         scope.opened[name] = axes.fresh(tables.ranges[name], name)
@@ -97,7 +97,7 @@ def _meaning(name: str, place: Place, scope: Scope, tables: Tables, axes: Axes) 
     if name in tables.size_names:
         raise Fault(f"{name} is a size without a number, so it cannot stand in an index: declare `size {name} = 3`", place)
     known = dict.fromkeys((*scope.table, *tables.ranges))
-    raise Fault(
+    raise Misfit(
         f"the index {name} is bound by nothing: sum over it, as in sum[{name}](...), or put it on the left side{nearest(name, known)}",
         place,
     )
@@ -133,7 +133,7 @@ def at(value: Value, positions: Sequence[Position], e: Index, axes: Axes) -> Val
     """The value at indices: of all axes, or of the first of its family's."""
     count = len(positions)
     if count != value.rank and not 0 < count <= min(len(value.family), value.rank - 1):
-        raise Fault(_wrong_count(value, count, e, axes), e.place)
+        raise Misfit(_wrong_count(value, count, e, axes), e.place)
     core, rest = value.core[:count], value.core[count:]
     if value.lying and value.rank == 1:
         value = replace(value, lying=False)

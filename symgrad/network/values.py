@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from symgrad.core.node import Node, number_node, size_node
 from symgrad.core.shape import Shape, Size, shape_text
-from symgrad.notation.screen import Fault
+from symgrad.notation.screen import Fault, Misfit
 from symgrad.notation.syntax import Place
 from symgrad.ops.arithmetic import constant_of, filled, product, scaled
 
@@ -104,7 +104,7 @@ class Axes:
                 if letter in (i, j):
                     self.unify(j if letter == i else i, size, place)
         elif known != size:
-            raise Fault(f"the index {self.name(letter)} runs over {known}, but this axis has {size} entries", place)
+            raise Misfit(f"the index {self.name(letter)} runs over {known}, but this axis has {size} entries", place)
 
     def size(self, letter: str) -> Size:
         """The size of a letter. Raises Fault for an index whose range follows from nothing."""

@@ -18,9 +18,9 @@ from symgrad.notation.syntax import (
     Transpose,
 )
 
-__all__ = ["index_text", "shown"]
+__all__ = ["index_text", "shown", "written"]
 
-LONGEST, DEEPEST = 40, 8
+LONGEST, DEEPEST, UNLIMITED = 40, 8, 10**6
 _STRENGTH = {"+": 1, "-": 1, "*": 2, "/": 2, ".*": 2, "./": 2, "^": 4, ".^": 4}
 
 
@@ -28,6 +28,11 @@ def shown(e: Expression) -> str:
     """The text of an expression, `...` where it is long."""
     text, _ = _text(e, DEEPEST)
     return text if len(text) <= LONGEST else "(...)"
+
+
+def written(e: Expression) -> str:
+    """The whole text of an expression, which reads back as the same."""
+    return _text(e, UNLIMITED, "")[0]
 
 
 def index_text(i: Affine) -> str:
@@ -38,13 +43,13 @@ def index_text(i: Affine) -> str:
     return "+".join(parts).replace("+-", "-")
 
 
-def _text(e: Expression, depth: int) -> tuple[str, int]:
-    """(text, how strongly it binds)"""
+def _text(e: Expression, depth: int, space: str = " ") -> tuple[str, int]:
+    """(text, how strongly it binds); `space` stands around * and /."""
     if not depth:
         return "...", 9
 
     def at_least(inner: Expression, strength: int) -> str:
-        text, own = _text(inner, depth - 1)
+        text, own = _text(inner, depth - 1, space)
         return text if own >= strength else f"({text})"
 
     def several(inner: tuple[Expression, ...]) -> str:
@@ -52,7 +57,7 @@ def _text(e: Expression, depth: int) -> tuple[str, int]:
 
     match e:
         case Number():
-            return (str(e.value), 9) if e.value.denominator == 1 else (f"{float(e.value):g}", 9)
+            return (str(e.value), 9) if e.value.denominator == 1 else (f"{float(e.value):.15g}", 9)
         case Name():
             return e.name, 9
         case Transpose():
@@ -61,7 +66,7 @@ def _text(e: Expression, depth: int) -> tuple[str, int]:
             return f"-{at_least(e.operand, 3)}", 3
         case Binary():
             own = _STRENGTH[e.operator]
-            gap = " " if own < 4 else ""
+            gap = {1: " ", 2: space}.get(own, "")
             return f"{at_least(e.left, own + (own == 4))}{gap}{e.operator}{gap}{at_least(e.right, own + 1)}", own
         case Index():
             return f"{at_least(e.operand, 5)}[{', '.join(map(index_text, e.indices))}]", 9
@@ -74,4 +79,9 @@ def _text(e: Expression, depth: int) -> tuple[str, int]:
         case Partial():
             return f"partial({e.function}, {', '.join(map(str, e.positions))})({several(e.arguments)})", 9
         case Call():
-            return f"{e.function}({several(e.arguments)})", 9
+            keywords = [f"{k.name}={_keyword(k.value, depth, space)}" for k in e.keywords]
+            return f"{e.function}({', '.join(filter(None, (several(e.arguments), *keywords)))})", 9
+
+
+def _keyword(value: Expression | str, depth: int, space: str) -> str:
+    return f'"{value}"' if isinstance(value, str) else _text(value, depth - 1, space)[0]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .syntax import Place
 from .words import ADVICE
 
-__all__ = ["DEFAULT", "UNLIMITED", "Fault", "Limits", "normalize", "screen"]
+__all__ = ["DEFAULT", "UNLIMITED", "Fault", "Limits", "Misfit", "normalize", "screen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,10 @@ class Fault(Exception):
     def __init__(self, message: str, place: Place) -> None:
         super().__init__(message)
         self.message, self.place = message, place
+
+
+class Misfit(Fault):
+    """Shapes that do not fit: of sense as a text, but of nothing that can be computed."""
 
 
 _PIECE = re.compile(r"""

@@ -4,14 +4,14 @@ Every node knows its `place`, which equality and `repr` leave out. A tree may be
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
 __all__ = [
     "Affine", "AffineTerm", "Binary", "Call", "Delta", "Derivative", "Expression", "Index", "Keyword", "Name", "Negate", "Number",
-    "Operator", "Over", "Partial", "Place", "Transpose", "operands", "walk",
+    "Operator", "Over", "Partial", "Place", "Transpose", "operands", "rebuilt", "walk",
 ]
 
 Operator = Literal["+", "-", "*", "/", ".*", "./", "^", ".^"]
@@ -179,6 +179,23 @@ def operands(expression: Expression) -> tuple[Expression, ...]:
             return expression.arguments
         case _:
             return ()
+
+
+def rebuilt(expression: Expression, parts: Sequence[Expression]) -> Expression:
+    """The expression with other operands, in the order of `operands`."""
+    match expression:
+        case Binary():
+            return replace(expression, left=parts[0], right=parts[1])
+        case Transpose() | Negate() | Index() | Over():
+            return replace(expression, operand=parts[0])
+        case Call():
+            rest = iter(parts[len(expression.arguments):])
+            keywords = tuple(k if isinstance(k.value, str) else replace(k, value=next(rest)) for k in expression.keywords)
+            return replace(expression, arguments=tuple(parts[: len(expression.arguments)]), keywords=keywords)
+        case Derivative() | Partial():
+            return replace(expression, arguments=tuple(parts))
+        case _:
+            return expression
 
 
 def walk(expression: Expression) -> Iterator[Expression]:
