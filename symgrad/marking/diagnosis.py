@@ -9,7 +9,7 @@ import numpy as np
 from symgrad.core import equation as eq
 from symgrad.core.node import Node, Variable, topological
 from symgrad.marking.bench import Bench
-from symgrad.marking.edits import Edit, changed, dropped_factors, exchanged, exchanged_operands, own_nodes, turned, without_parts
+from symgrad.marking.edits import Edit, changed, dropped_factors, exchanged, exchanged_operands, own_nodes, turned, turned_remainders, without_parts
 from symgrad.marking.ratios import ratio_of
 from symgrad.marking.rearranged import elementwise_for_matrix, outside_the_sum
 from symgrad.marking.verdict import Verdict
@@ -30,7 +30,7 @@ def diagnosed(b: Bench) -> Verdict:
     """The first mistake, the simplest ones first, that reproduces the student's values at every point."""
     tests: tuple[Callable[[Bench], Verdict | None], ...] = (
         _whole_ratio, _upstream_lost, _paths, _norm_paths, _skipped, _transposed_own, _terms_own, _operands_own, _terms_right, _factors_right,
-        _other_slope, _operands_right, _turned_right, _inner_paths, _factors_own, _signs_own, _flipped, _rearranged)
+        _other_slope, _operands_right, _turned_right, _inner_paths, _factors_own, _signs_own, _remainders_right, _flipped, _rearranged)
     for test in tests:
         found = test(b)
         if found is not None:
@@ -338,6 +338,10 @@ def _terms_right(b: Bench) -> Verdict | None:
         if c and c != "1":
             return finding("factor", f"one term has a wrong factor: it is {c} times what it should be")
     return None
+
+
+def _remainders_right(b: Bench) -> Verdict | None:
+    return next((_missing_term(b, e) for root in b.forms for e in turned_remainders(root, b.atoms) if b.gives(e.node, b.claimed)), None)
 
 
 def _missing_term(b: Bench, e: Edit) -> Verdict:
