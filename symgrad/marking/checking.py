@@ -27,6 +27,7 @@ __all__ = ["check", "check_steps"]
 
 MISFITS = ("mismatch", "broadcast", "not aligned", "reshape", "ShapeError")
 """Words by which NumPy says that shapes do not fit."""
+VAGUE = ("other", "shape")
 FACT_WORDS = {"onehot": "one-hot", "simplex": "nonnegative with sum 1", "binary": "0 or 1"}
 
 
@@ -71,9 +72,9 @@ def check_steps(net: Graph | Node, claims: Given = None, of: str | Node | None =
     verdicts = [_verdict(graph, lines, k, m, points, layout) for k, m in enumerate(marks)]
     if other[0] is not marks:                              # a factor N too many in p - y shows where y is one-hot
         for k, v in enumerate(verdicts):
-            if v.pattern == "other" and _judged(other[0][k], layout) is None:
+            if v.pattern in VAGUE:
                 second = _verdict(graph, lines, k, other[0][k], other[1], layout)
-                verdicts[k] = second if second.pattern != "other" else v
+                verdicts[k] = second if second.verdict == "wrong" and second.pattern not in VAGUE else v
     return [replace(v, message=v.message or notes.get(k, "")) for k, v in enumerate(verdicts)]
 
 

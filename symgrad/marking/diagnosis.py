@@ -9,6 +9,7 @@ import numpy as np
 from symgrad.core import equation as eq
 from symgrad.core.node import Node, Variable, topological
 from symgrad.marking.bench import Bench
+from symgrad.marking.constants import taken_for_constants
 from symgrad.marking.edits import Edit, changed, dropped_factors, exchanged, exchanged_operands, own_nodes, turned, turned_remainders, without_parts
 from symgrad.marking.ratios import ratio_of
 from symgrad.marking.rearranged import elementwise_for_matrix, outside_the_sum
@@ -35,6 +36,8 @@ def diagnosed(b: Bench) -> Verdict:
         found = test(b)
         if found is not None:
             return found
+    if held := taken_for_constants(b):
+        return finding("missing path", f"{_listed(held)} also depend{'s' * (len(held) == 1)} on {b.word_of_line()}: the path through it is left out")
     if not any(np.any(a) for a in b.claimed):
         return finding("other", "this is zero, and the derivative is not")
     return finding("other", "this is not the derivative, and no single slip of a common kind gives it: compare with the correct line")
@@ -106,10 +109,8 @@ def _above(b: Bench, node: Node) -> str:
     """The name of a value, or of the first named one made of it."""
     if b.word(node):
         return b.word(node)
-    for name, n in b.graph.names.items():
-        if n.operands and node in topological([n]):
-            return name
-    return "the output"
+    above = [(len(below), name) for name, n in b.graph.names.items() if n.operands and node in (below := topological([n]))]
+    return min(above)[1] if above else "the output"
 
 
 def _paths(b: Bench) -> Verdict | None:
