@@ -63,7 +63,7 @@ def check_steps(net: Graph | Node, claims: Given = None, of: str | Node | None =
     points = draw_points(graph, truths, seed)
     marks = marked(graph, lines, points)
     notes, other = {}, (marks, points)
-    if facts := likely_facts(graph) if any(_judged(m, layout) is None for m in marks) else {}:
+    if facts := likely_facts(graph) if any((v := _judged(m, layout)) is None or v.verdict == "wrong" for m in marks) else {}:
         special = draw_points(graph, truths, seed, facts=facts)
         again = marked(graph, lines, special)
         notes = {k: f"right where {_said(facts)}" for k, (m, n) in enumerate(zip(marks, again, strict=True))
