@@ -130,8 +130,7 @@ class _Sheets:
         if numbers is not None and blank != "shapes":
             given += [Paragraph(words("Given:")), Equation(tuple(given_lines(self.d, numbers, self.typeset)))]
             told = self.forward(numbers) if self.w.level < 3 and blank == "gradients" else []
-            if self.w.level == 1:
-                told += self.cotangents(numbers)
+            told += self.cotangents(numbers) if self.w.level == 1 and blank == "gradients" else []
             if told:
                 given += [Paragraph(words("Computed already:")), Equation(tuple(told))]
         asked = ListBlock(tuple(q.asked for q in questions), ordered=True)
@@ -289,7 +288,7 @@ def _left_out(array: NDArray[Any], level: int) -> Math:
     """Room for an answer: an array of blanks, so that the shape is told, or at level 3 one blank."""
     if level == 3 or array.ndim == 0 or array.ndim > 2:
         return Math(f"= {BLANK.tex}", f"= {BLANK.notation}")
-    row = [r"\ldots"] * (array.shape[1] if array.ndim == 2 else 1)
+    row = [r"\ldots\ldots\ldots"] * (array.shape[1] if array.ndim == 2 else 1)
     tex = r" \\ ".join(" & ".join(row) for _ in range(array.shape[0]))
     one = f"[{', '.join(['____'] * len(row))}]" if array.ndim == 2 else "____"
     return Math(rf"= \begin{{bmatrix}} {tex} \end{{bmatrix}}", f"= [{', '.join([one] * array.shape[0])}]")
