@@ -192,7 +192,7 @@ def derive_command(net: str | None, expression: str | None, variables: tuple[str
 @cli.command("solve", cls=_Command)
 @_net
 @click.option("--values", metavar="FILE", help="Numbers by name, .json or .npz.")
-@click.option("--out", metavar="FILE", help="Where to write it (.html, .txt); to the terminal if left out.")
+@click.option("--out", metavar="FILE", help="Where to write it (.html, .pdf, .tex, .md, .ipynb, .json, .txt); to the terminal if left out.")
 @click.option("--layout", type=click.Choice(LAYOUTS), help="Transpose what is shown.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random check.")
 def solve_command(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, values: str | None,

@@ -30,6 +30,7 @@ from symgrad.render.html import to_html
 from symgrad.render.json_page import to_json
 from symgrad.render.latex_page import to_latex
 from symgrad.render.markdown import to_markdown
+from symgrad.render.mathml import to_mathml
 from symgrad.render.notebook import to_notebook
 from symgrad.render.pdf import to_pdf
 from symgrad.render.typst_math import to_typst_math
@@ -178,6 +179,7 @@ def test_markdown_says_what_the_document_holds(document: Document) -> None:
     assert len(math) >= kinds.count(Equation)
     for block in math:
         assert block.count(r"\begin{aligned}") == block.count(r"\end{aligned}") == 1 and block.count("{") - block.count(r"\{") == block.count("}") - block.count(r"\}")
+        assert to_mathml(block).startswith("<math")
     inner = [child for t in tokens for child in t.children or () if child.type == "code_inline" and child.markup == "`"]
     inline = [e.tex for e in walk(document) if isinstance(e, Math)]
     assert {c.content for c in inner if "\\" in c.content} <= {tex.replace("|", r"\vert ") for tex in inline} | {tex.replace(r"\|", r"\Vert ") for tex in inline}
