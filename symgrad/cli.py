@@ -196,7 +196,7 @@ def derive_command(net: str | None, expression: str | None, variables: tuple[str
 @click.option("--values", metavar="FILE", help="Numbers by name, .json or .npz; the word generated: small ones, drawn by --seed.")
 @click.option("--digits", type=click.IntRange(1, 15), default=4, show_default=True, help="Significant digits of what is no short fraction.")
 @click.option("--eta", type=float, help="Step size of an update in numbers.")
-@click.option("--out", metavar="FILE", help="Where to write it (.html, .txt); to the terminal if left out.")
+@click.option("--out", metavar="FILE", help="Where to write it (.html, .pdf, .tex, .md, .ipynb, .json, .txt); to the terminal if left out.")
 @click.option("--layout", type=click.Choice(LAYOUTS), help="Transpose what is shown.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random check, and of generated values.")
 @click.option("--detail", type=click.Choice(DETAILS), default="standard", show_default=True, help="How much is told.")

@@ -25,11 +25,13 @@ import symgrad as sg
 from symgrad.cli import main
 from symgrad.errors import InputError, MissingExtraError
 from symgrad.explain.document import Check, CodeBlock, Document, Element, Equation, Line, Math, Paragraph, Picture, Section, Table, Text, walk
+from symgrad.render.breaking import elided, pieces, span
 from symgrad.render.formats import FORMATS, save
 from symgrad.render.html import to_html
 from symgrad.render.json_page import to_json
 from symgrad.render.latex_page import to_latex
 from symgrad.render.markdown import to_markdown
+from symgrad.render.mathml import to_mathml
 from symgrad.render.notebook import to_notebook
 from symgrad.render.pdf import to_pdf
 from symgrad.render.typst_math import to_typst_math
@@ -178,6 +180,7 @@ def test_markdown_says_what_the_document_holds(document: Document) -> None:
     assert len(math) >= kinds.count(Equation)
     for block in math:
         assert block.count(r"\begin{aligned}") == block.count(r"\end{aligned}") == 1 and block.count("{") - block.count(r"\{") == block.count("}") - block.count(r"\}")
+        assert to_mathml(block).startswith("<math")
     inner = [child for t in tokens for child in t.children or () if child.type == "code_inline" and child.markup == "`"]
     inline = [e.tex for e in walk(document) if isinstance(e, Math)]
     assert {c.content for c in inner if "\\" in c.content} <= {tex.replace("|", r"\vert ") for tex in inline} | {tex.replace(r"\|", r"\Vert ") for tex in inline}
@@ -257,3 +260,27 @@ def test_nothing_is_cut_off_on_the_page(path: str, width: int, chromium: str, tm
     assert "<title>told 0 0 true</title>" in done.stdout
 
 
+
+
+# ---------------------------------------------------------------------- breaking
+@pytest.mark.parametrize("path", WIDE)
+def test_pieces_are_the_whole_formula(path: str) -> None:
+    """Nothing is lost or doubled but the thin spaces at the ends of pieces; each piece is a formula, and short unless it has no place to break."""
+    def bare(tex: str) -> str:
+        return re.sub(r"\\(?:left|right|[bB]igg?[lr]?)(?![a-z])|\\,|\s", "", tex)
+    broken = 0
+    for element in walk(solution(path).document):
+        if isinstance(element, Math):
+            found = pieces(element.tex)
+            broken += len(found) > 1
+            assert bare("".join(found)) == bare(element.tex) and (len(found) > 1 or span(element.tex) <= 30 or "frac" in element.tex or "sum" in element.tex)
+            assert all(to_mathml(piece) for piece in found)
+    assert broken
+
+
+def test_big_matrices_have_dots_for_their_middle() -> None:
+    rows = r" \\ ".join(" & ".join(str(10 * i + j) for j in range(12)) for i in range(11))
+    tex = rf"A = \begin{{bmatrix}} {rows} \end{{bmatrix}}"
+    shown = to_latex(Document("t", (Equation((Line((Math(tex, "A"),)),)),)))
+    assert shown.count(r"\vdots") == 7 and shown.count(r"\ddots") == 1 and shown.count(r"\cdots") == 7 and " 1011" not in shown and "111" in shown
+    assert to_mathml(elided(tex)).count("<mtr>") == 8

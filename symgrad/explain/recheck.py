@@ -1,6 +1,7 @@
 """A derivation in; a program out that a reader can run: its printed formulas at random values against differences of the network."""
 from __future__ import annotations
 
+import pprint
 from collections.abc import Mapping
 
 import numpy as np
@@ -117,7 +118,7 @@ def _declared(graph: Graph) -> str:
 
 
 def _written(array: Array, exact: bool) -> str:
-    return repr(np.round(array, 15 if exact else 3).tolist())
+    return pprint.pformat(np.round(array, 15 if exact else 3).tolist(), width=100, compact=True).replace("\n", "\n          ")
 
 
 def _quoted(text: str) -> str:

@@ -159,7 +159,7 @@ class Writer:
         """Rows of an aligned environment: the formula, broken where it is long, and the reason beside or below it."""
         left = _formula(elided(line.left.tex)) if line.left else ""
         rows = filled(line, "a page", _WIDTH)
-        texts = [f"{'' if k == 0 else chr(92) + 'quad '}{' '.join(_cell(cell, first=not j) for j, cell in enumerate(row))}" for k, row in enumerate(rows)]
+        texts = [f"{'' if k == 0 else chr(92) + 'quad '}{''.join(_cell(cell, first=not j) for j, cell in enumerate(row))}" for k, row in enumerate(rows)]
         found = [f"{left} & {texts[0]}", *(f"& {text}" for text in texts[1:])]
         if line.number:
             found[-1] += f" \\qquad ({_plain(line.number)})"
@@ -202,11 +202,13 @@ def _aligned(rows: list[str]) -> str:
 
 
 def _cell(cell: Cell, first: bool) -> str:
+    """A piece of a row, with the room in front that the end of a line would have given it."""
+    between = "" if first else " " if cell.infix else r" \, "
     if cell.factor is None:
-        return f"{'{}' if cell.infix and first else ''}{_formula(cell.tex)}"
+        return f"{between}{'{}' if cell.infix and first else ''}{_formula(cell.tex)}"
     shape = _formula(cell.factor.shape.tex)
     below = f"\\substack{{{shape} \\\\ {_reason(cell.factor.note)}}}" if cell.factor.note else shape
-    return f"{cell.join}\\underbrace{{{_formula(cell.tex)}}}_{{{below}}}"
+    return f"{between}{cell.join}\\underbrace{{{_formula(cell.tex)}}}_{{{below}}}"
 
 
 def _plain(text: str) -> str:
