@@ -28,6 +28,7 @@ from symgrad.notation.syntax import (
     Transpose,
     operands,
     rebuilt,
+    walk,
 )
 from symgrad.notation.words import CLAIM_FUNCTIONS, ELEMENTWISE
 
@@ -55,13 +56,15 @@ class _Part:
     parent: Expression | None
 
 
-def mended(value: Expression, bound: Sequence[str], graph: Graph, families: Sequence[str], parts_missing: bool) -> Iterator[Mended]:
+def mended(value: Expression, bound: Sequence[str], graph: Graph, families: Sequence[str], scalar: bool, parts_missing: bool) -> Iterator[Mended]:
     """Every right side that differs by the undoing of one slip. `bound`: the indices of the left side; `graph` has the names in sight.
+
+    scalar: the line is about one component, and so are its parts.
 
     parts_missing: constants, terms and factors that are too much or missing; else only what stands there is exchanged.
     """
     parts = list(_parts(value, (), tuple(bound), None))
-    pool = _Pool(graph, tuple(families))
+    pool = _Pool(graph, tuple(families), _ranges(value, graph), scalar)
     if not parts_missing:
         yield from _axes(value, tuple(bound))
     kinds: tuple[Callable[[_Part, _Pool], Iterator[tuple[str, str, Expression]]], ...] = (
@@ -94,8 +97,8 @@ def _put(e: Expression, path: Path, new: Expression) -> Expression:
 class _Pool:
     """The named values of a graph, and the ways each is written where certain indices are bound."""
 
-    def __init__(self, graph: Graph, families: tuple[str, ...]) -> None:
-        self.graph, self.families = graph, families
+    def __init__(self, graph: Graph, families: tuple[str, ...], ranges: Mapping[str, object], scalar: bool) -> None:
+        self.graph, self.families, self.ranges, self.scalar = graph, families, ranges, scalar
         self.values = {n: node for n, node in graph.names.items() if node.op not in (NUMBER, SIZE) and not n.rpartition("_")[2].isdigit()}
         self.sizes = graph.size_names()
         self.slopes = [d for n, node in self.values.items() if (d := self._slope(n, node)) is not None]
@@ -116,11 +119,14 @@ class _Pool:
         node, family = self.graph.names[name], self.graph.families.get(name)
         whole = Name(name, AT)
         if family is not None and set(family.index) <= set(bound):
-            yield Index(whole, tuple(map(_plain, family.index)), AT)
-        else:
+            if not self.scalar or node.rank == len(family.index):
+                yield Index(whole, tuple(map(_plain, family.index)), AT)
+        elif not (self.scalar and node.rank):
             yield whole
         if len(bound) >= node.rank > (len(family.index) if family is not None else 0):
-            yield from (Index(whole, tuple(map(_plain, at)), AT) for at in itertools.permutations(bound, node.rank))
+            for at in itertools.permutations(bound, node.rank):
+                if all(self.ranges.get(n, size) == size for n, size in zip(at, node.shape, strict=True)):
+                    yield Index(whole, tuple(map(_plain, at)), AT)
 
     def factors(self, bound: tuple[str, ...]) -> Iterator[Expression]:
         """Every value and every slope of an elementwise function, in each way it may be written."""
@@ -129,6 +135,15 @@ class _Pool:
         for function, node in self.slopes:
             for z in self.ways(self.graph.name_of(node), bound):
                 yield Derivative(function, 1, (z,), AT)
+
+
+def _ranges(value: Expression, graph: Graph) -> dict[str, object]:
+    """The sizes of indices, from the arrays that they stand at."""
+    found: dict[str, object] = dict(graph.ranges)
+    for e in walk(value):
+        if isinstance(e, Index) and isinstance(e.operand, Name) and e.operand.name in graph.names:
+            found |= {i.name: size for i, size in zip(e.indices, graph.names[e.operand.name].shape, strict=False) if i.name is not None and i.name not in found}
+    return found
 
 
 def _plain(name: str) -> Affine:
