@@ -16,7 +16,7 @@ from symgrad.notation.words import CLAIM_FUNCTIONS
 
 __all__ = ["Repair", "off_path", "repaired"]
 
-MOST = 1500
+MOST = 1000
 """Changes that are tried at most."""
 
 

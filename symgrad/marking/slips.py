@@ -68,7 +68,7 @@ def mended(value: Expression, bound: Sequence[str], graph: Graph, families: Sequ
     if not parts_missing:
         yield from _axes(value, tuple(bound))
     kinds: tuple[Callable[[_Part, _Pool], Iterator[tuple[str, str, Expression]]], ...] = (
-        (_factors, _surplus, _missing_terms, _missing_factors) if parts_missing else
+        (_factors, _surplus, _missing_factors, _missing_terms) if parts_missing else
         (_signs, _products, _transposes, _points, _indices, _averages, _operands))
     for kind in kinds:
         for part in parts:
@@ -127,6 +127,18 @@ class _Pool:
             for at in itertools.permutations(bound, node.rank):
                 if all(self.ranges.get(n, size) == size for n, size in zip(at, node.shape, strict=True)):
                     yield Index(whole, tuple(map(_plain, at)), AT)
+
+    def is_number(self, e: Expression) -> bool:
+        """Whether a value is a scalar as it is written."""
+        match e:
+            case Derivative(_, _, (a,)):
+                return self.is_number(a)
+            case Index(Name(name), at):
+                return self.graph.names[name].rank == len(at)
+            case Name(name):
+                return self.graph.names[name].rank == 0
+            case _:
+                return False
 
     def factors(self, bound: tuple[str, ...]) -> Iterator[Expression]:
         """Every value and every slope of an elementwise function, in each way it may be written."""
@@ -301,19 +313,17 @@ def _missing_terms(p: _Part, pool: _Pool) -> Slip:
     for v in (*pool.factors(p.bound), _number(1)):
         for sign in ("-", "+"):
             yield "missing term", f"the term {written(v)} is missing beside {written(p.e)}", Binary(sign, p.e, v, AT)
-        yield "missing term", f"the term {written(v)} is missing beside {written(p.e)}", _binary("-", v, p.e)
 
 
 def _missing_factors(p: _Part, pool: _Pool) -> Slip:
     for v in pool.factors(p.bound):
-        said = f"the factor {written(v)} is missing beside {written(p.e)}"
-        pattern = "missing factor"
         if isinstance(v, Derivative):
             said = f"the derivative of {v.function}, {written(v)}, is left out beside {written(p.e)}"
-        if _term(p):
-            yield pattern, said, _binary(".*", p.e, v)
-        yield pattern, said, _binary("*", v, p.e)
-        yield pattern, said, _binary("*", p.e, v)
-        if isinstance(v, Name | Index):
-            yield pattern, said, _binary("*", Transpose(v, AT), p.e)
-            yield pattern, said, _binary("*", p.e, Transpose(v, AT))
+        else:
+            said = f"the factor {written(v)} is missing beside {written(p.e)}"
+        number = pool.is_number(v)
+        ways = [_binary("*", p.e, v)] if number else [_binary("*", v, p.e), _binary("*", p.e, v)]
+        ways += [] if number or isinstance(v, Derivative) else [_binary("*", Transpose(v, AT), p.e), _binary("*", p.e, Transpose(v, AT))]
+        if _term(p) and not number:
+            ways.insert(0, _binary(".*", p.e, v))
+        yield from (("missing factor", said, w) for w in ways if _term(p) or not number)
