@@ -97,15 +97,20 @@ class Bench:
             return None
 
     # ------------------------------------------------------------------ values
-    def value(self, node: Node, at: int) -> Array | None:
-        """The value of a node at a point, with the true values of earlier lines; None where it has none."""
+    def value(self, node: Node, at: int, instead: Mapping[Node, Array] | None = None) -> Array | None:
+        """The value of a node at a point, with the true values of earlier lines; None where it has none. instead: other values of nodes it reads."""
         point = self.points[at]
         held = {leaf: self.given[at][e.name] for leaf, e in self.leaves.items() if e.name in self.given[at]}
         try:
-            named = {n.name: a for n, a in held.items()}
-            return execute([node], {**point.values, **named}, sizes=point.sizes, functions=point.functions, known={**point.known, **held})[node]
+            held.update(instead or {})
+            named = {n.name: a for n, a in held.items() if n.name}
+            known = {**self._unmoved(point, instead), **held}
+            return execute([node], {**point.values, **named}, sizes=point.sizes, functions=point.functions, known=known)[node]
         except REFUSED:
             return None
+
+    def _unmoved(self, point: Point, instead: Mapping[Node, Array] | None) -> Mapping[Node, Array]:
+        return {n: point.known[n] for n in self.graph.names.values() if n in point.known} if instead else point.known
 
     def gives(self, node: Node, wanted: Sequence[Array]) -> bool:
         """Whether a node has the wanted value at every point."""

@@ -1,6 +1,7 @@
 """The verbs that mark: a network and claims come in, verdicts go out."""
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -24,7 +25,10 @@ from symgrad.ops.kernels import Array
 
 __all__ = ["check", "check_steps"]
 
-FACT_WORDS = {"onehot": "one-hot", "simplex": "nonnegative with sum 1", "binary": "0 or 1", "symmetric": "symmetric"}
+MISFITS = ("mismatch", "broadcast", "not aligned", "reshape", "ShapeError")
+"""Words by which NumPy says that shapes do not fit."""
+VAGUE = ("other", "shape")
+FACT_WORDS = {"onehot": "one-hot", "simplex": "nonnegative with sum 1", "binary": "0 or 1"}
 
 
 def check(net: Graph | Node, wrt: str | Node | None = None, claim: Student = "", of: str | Node | None = None, layout: Layout = None,
@@ -58,14 +62,19 @@ def check_steps(net: Graph | Node, claims: Given = None, of: str | Node | None =
     truths = [line.truth for line in lines if line.truth is not None]
     points = draw_points(graph, truths, seed)
     marks = marked(graph, lines, points)
-    notes = {}
-    if facts := likely_facts(graph) if any(_judged(m, layout) is None for m in marks) else {}:
+    notes, other = {}, (marks, points)
+    if facts := likely_facts(graph) if any((v := _judged(m, layout)) is None or v.verdict == "wrong" for m in marks) else {}:
         special = draw_points(graph, truths, seed, facts=facts)
         again = marked(graph, lines, special)
         notes = {k: f"right where {_said(facts)}" for k, (m, n) in enumerate(zip(marks, again, strict=True))
                  if _judged(m, layout) is None and (v := _judged(n, layout)) is not None and v.verdict in ("ok", "follows")}
-        marks, points = (again, special) if notes else (marks, points)
+        marks, points, other = (again, special, (marks, points)) if notes else (marks, points, (again, special))
     verdicts = [_verdict(graph, lines, k, m, points, layout) for k, m in enumerate(marks)]
+    if other[0] is not marks:                              # a factor N too many in p - y shows where y is one-hot
+        for k, v in enumerate(verdicts):
+            if v.pattern in VAGUE:
+                second = _verdict(graph, lines, k, other[0][k], other[1], layout)
+                verdicts[k] = second if second.verdict == "wrong" and second.pattern not in VAGUE else v
     return [replace(v, message=v.message or notes.get(k, "")) for k, v in enumerate(verdicts)]
 
 
@@ -115,6 +124,8 @@ def _judged(m: Marked, layout: Layout) -> Verdict | None:
     if line.value is line.truth and not line.lying and layout is None:
         return _followed(m, layout)
     if all(a is None for a in m.first):
+        if any(word in m.reason for word in MISFITS):
+            return Verdict("wrong", f"the shapes do not fit ({m.reason.partition(': ')[2]})", pattern="shape")
         return Verdict("unclear", f"this line could not be computed: {m.reason}")
     if line.standing and layout != "denominator":
         return _standing(m)
@@ -159,8 +170,16 @@ def _misshapen(m: Marked) -> Verdict:
         given = shape_text(line.value.shape) if line.value is not None else shape_text(a.shape)
         what = "the Jacobian has the axes of the output, then of the variable" if line.jac else "a gradient has the shape of its variable"
         row = "a row" if line.lying and a.shape == m.truth[k].shape else given
+        if any(_summed_up(m, axes) for n in range(1, min(a.ndim, 4)) for axes in itertools.combinations(range(a.ndim), n) if not line.jac):
+            return Verdict("wrong", f"the sum is left out: {what}, {wanted}, and this is {given}, one entry for each example or place", pattern="missing sum")
         return Verdict("wrong", f"the shape does not fit: {what}, {wanted}, and this is {row}", pattern="shape")
     return Verdict("unclear", "this line has no value")
+
+
+def _summed_up(m: Marked, axes: tuple[int, ...]) -> bool:
+    """Whether the line is right once it is summed over some axes."""
+    summed = [a.sum(axis=axes) for a in m.first if a is not None]
+    return all(a.shape == t.shape for a, t in zip(summed, m.truth, strict=True)) and bool(same_values(summed, m.truth))
 
 
 def _turned(claimed: Array, truth: Array) -> Array:

@@ -9,7 +9,8 @@ import numpy as np
 from symgrad.core import equation as eq
 from symgrad.core.node import Node, Variable, topological
 from symgrad.marking.bench import Bench
-from symgrad.marking.edits import Edit, changed, dropped_factors, exchanged, exchanged_operands, own_nodes, turned, without_parts
+from symgrad.marking.constants import taken_for_constants
+from symgrad.marking.edits import Edit, changed, dropped_factors, exchanged, exchanged_operands, own_nodes, turned, turned_remainders, without_parts
 from symgrad.marking.ratios import ratio_of
 from symgrad.marking.rearranged import elementwise_for_matrix, outside_the_sum
 from symgrad.marking.verdict import Verdict
@@ -29,12 +30,14 @@ def finding(pattern: str, message: str) -> Verdict:
 def diagnosed(b: Bench) -> Verdict:
     """The first mistake, the simplest ones first, that reproduces the student's values at every point."""
     tests: tuple[Callable[[Bench], Verdict | None], ...] = (
-        _whole_ratio, _upstream_lost, _paths, _norm_paths, _skipped, _transposed_own, _terms_own, _operands_own, _terms_right, _factors_right, _operands_right,
-        _turned_right, _inner_paths, _factors_own, _signs_own, _rearranged)
+        _whole_ratio, _upstream_lost, _paths, _norm_paths, _skipped, _transposed_own, _terms_own, _operands_own, _terms_right, _factors_right,
+        _other_slope, _operands_right, _turned_right, _inner_paths, _factors_own, _signs_own, _remainders_right, _flipped, _rearranged)
     for test in tests:
         found = test(b)
         if found is not None:
             return found
+    if held := taken_for_constants(b):
+        return finding("missing path", f"{_listed(held)} also depend{'s' * (len(held) == 1)} on {b.word_of_line()}: the path through it is left out")
     if not any(np.any(a) for a in b.claimed):
         return finding("other", "this is zero, and the derivative is not")
     return finding("other", "this is not the derivative, and no single slip of a common kind gives it: compare with the correct line")
@@ -106,10 +109,8 @@ def _above(b: Bench, node: Node) -> str:
     """The name of a value, or of the first named one made of it."""
     if b.word(node):
         return b.word(node)
-    for name, n in b.graph.names.items():
-        if n.operands and node in topological([n]):
-            return name
-    return "the output"
+    above = [(len(below), name) for name, n in b.graph.names.items() if n.operands and node in (below := topological([n]))]
+    return min(above)[1] if above else "the output"
 
 
 def _paths(b: Bench) -> Verdict | None:
@@ -121,7 +122,9 @@ def _paths(b: Bench) -> Verdict | None:
             values = [[b.value(parts[k].node, p) for k in chosen] for p in range(len(b.points))]
             if b.same([None if any(v is None for v in row) else np.sum(np.stack([v for v in row if v is not None]), axis=0) for row in values], b.claimed):
                 gone = list(dict.fromkeys(_above(b, parts[k].through) for k in range(len(parts)) if k not in chosen))
-                return finding("missing path", f"a path is left out: {b.word_of_line()} also acts through {_listed(gone)}, and the paths add up")
+                output = b.marked.line.output
+                where = "in the output itself" if output is not None and gone == [b.word(output)] else f"through {_listed(gone)}"
+                return finding("missing path", f"a path is left out: {b.word_of_line()} also acts {where}, and the paths add up")
     return None
 
 
@@ -172,6 +175,39 @@ def _skipped_step(b: Bench) -> Verdict | None:
                     if c is not t and c.shape == t.shape and c in below and b.gives(exchanged(b.right, {t: c}), b.claimed):
                         between = [n for n in topological([node]) if n is not s.operand and n.operands and s.operand in topological([n])]
                         return _left_out(b, between)
+    return None
+
+
+def _other_slope(b: Bench) -> Verdict | None:
+    """The slope of another function, or the function itself, in place of the slope; the diagonal of a softmax's Jacobian alone."""
+    for sweep in b.rule.sweeps if b.rule is not None else ():
+        for s in sweep.steps[:MOST_STEPS]:
+            y, x, c = s.node, s.operand, s.cotangent[0]
+            function = y.op.body is not None and y.op.body[0] == "f"
+            if not (function or y.op.name == "softmax") or len(s.terms) != 1 or s.terms[0].shape != c.shape or y.shape != c.shape:
+                continue
+            slopes = {"sigmoid": y * (1 - y), "tanh": 1 - y * y, "the function itself": y, "its argument": x}
+            for name, slope in slopes.items():
+                if b.gives(exchanged(b.right, {s.terms[0]: c * slope}), b.claimed):
+                    if not function:
+                        return finding("missing path", "every output of the softmax depends on every input: the terms off the diagonal are left out")
+                    what = f"that of {name} is used" if name in ("sigmoid", "tanh") else f"{name} stands in its place"
+                    return finding("wrong rule", f"the derivative of {y.op.name} is wrong: {what}")
+    return None
+
+
+def _flipped(b: Bench) -> Verdict | None:
+    """A kernel that is turned round, or is not where it has to be."""
+    if not any("conv" in n.op.name for n in b.graph.nodes()):
+        return None
+    if all(a.ndim > 2 for a in b.claimed) and b.constant([np.flip(a, axis=tuple(range(2, a.ndim))) for a in b.claimed], b.truth) == "1":
+        return finding("wrong index", "the result is turned round: reverse the window in both directions")
+    for node in b.reads(b.right):
+        values = [b.points[p].known.get(node, b.given[p].get(b.leaves[node].name) if node in b.leaves else None) for p in range(len(b.points))]
+        if all(v is not None and v.ndim > 2 for v in values):
+            made = [b.value(b.right, p, {node: np.flip(v, axis=tuple(range(2, v.ndim)))}) for p, v in enumerate(values) if v is not None]
+            if b.same(made, b.claimed):
+                return finding("wrong index", f"{b.word(node)} has to be turned round here: the window runs the other way on the way back")
     return None
 
 
@@ -305,6 +341,10 @@ def _terms_right(b: Bench) -> Verdict | None:
     return None
 
 
+def _remainders_right(b: Bench) -> Verdict | None:
+    return next((_missing_term(b, e) for root in b.forms for e in turned_remainders(root, b.atoms) if b.gives(e.node, b.claimed)), None)
+
+
 def _missing_term(b: Bench, e: Edit) -> Verdict:
     assert e.at is not None
     read = [w for r in eq.walk(e.what) if r[0] == "r" for w in [b.word(e.at.operands[r[1]])] if w]
@@ -317,6 +357,8 @@ def _factors_right(b: Bench) -> Verdict | None:
             name = b.word(e.old) if e.old is not None else ""
             if e.old is not None and e.old in b.leaves:
                 return finding("upstream lost", f"what arrives from above, {name}, is left out")
+            if (e.at is not None and "max" in e.at.op.name) or any(x[0] == "f" and x[1] in ("sign", "step") for x in eq.walk(e.what)):
+                return finding("wrong mask", "the mask is left out: only the entries that are used on the way forward get a derivative")
             return finding("missing factor", f"a factor is left out{f', the one with {name}' if name else ''}")
     return None
 

@@ -9,7 +9,8 @@ from symgrad.core.node import NUMBER, SIZE, Node, Variable, apply, topological
 from symgrad.core.op import Op, make_op
 from symgrad.errors import SymgradError
 
-__all__ = ["Edit", "changed", "dropped_factors", "exchanged", "exchanged_operands", "own_nodes", "turned", "without_parts"]
+__all__ = ["Edit", "changed", "dropped_factors", "exchanged", "exchanged_operands", "own_nodes", "turned",
+           "turned_remainders", "without_parts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,19 @@ def without_parts(root: Node, atoms: Collection[Node], factor: int = 0) -> Itera
             if e[0] == "+" and body is not None:
                 for k, term in enumerate(e[1]):
                     made = changed(root, node, _put(body, (*path, k), ("*", (eq.number(factor), term))))
+                    if made is not None:
+                        yield Edit(made, at=node, what=term)
+
+
+def turned_remainders(root: Node, atoms: Collection[Node]) -> Iterator[Edit]:
+    """The root with one summand left out and the sign of the rest turned: h for 1 - h."""
+    for node in own_nodes(root, atoms):
+        body = node.op.body
+        for path, e in _places(body) if body is not None else ():
+            if e[0] == "+" and body is not None:
+                for k, term in enumerate(e[1]):
+                    rest = ("*", (eq.number(-1), ("+", (*e[1][:k], *e[1][k + 1:]))))
+                    made = changed(root, node, _put(body, path, rest))
                     if made is not None:
                         yield Edit(made, at=node, what=term)
 

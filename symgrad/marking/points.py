@@ -50,8 +50,7 @@ def likely_facts(graph: Graph) -> dict[str, str]:
         if given is not None and given.size > 1:
             sums = bool(given.ndim) and bool(np.all(given >= 0)) and bool(np.allclose(given.sum(axis=-1), 1.0))
             binary = bool(np.all((given == 0) | (given == 1)))
-            symmetric = given.ndim == 2 and given.shape[0] == given.shape[1] and np.array_equal(given, given.T)
-            fact = ("onehot" if binary else "simplex") if sums else "binary" if binary else "symmetric" if symmetric else ""
+            fact = ("onehot" if binary else "simplex") if sums else "binary" if binary else ""
         else:
             fact = "simplex" if given is None and node.rank and node.data.kind == "data" and _under_log(graph, node) else ""  # type: ignore[union-attr]  # a leaf
         if fact:

@@ -29,6 +29,12 @@ def ratio_of(a: Array, b: Array) -> float | None:
 
 def constant_name(ratios: Sequence[float], sizes: Sequence[Mapping[str, int]]) -> str:
     """What the ratios are at all points: `2`, `1/N`, `sqrt(d)`, `-T`; an empty text for none of these."""
+    squares = [Fraction(c * c).limit_denominator(720) for c in ratios]
+    if len(set(squares)) == 1 and squares[0] and all(abs(c * c - float(squares[0])) <= 1e-7 * c * c for c in ratios):
+        number = squares[0]
+        up, down = math.isqrt(number.numerator), math.isqrt(number.denominator)
+        if up**2 != number.numerator or down**2 != number.denominator:
+            return ("-" if ratios[0] < 0 else "") + (f"1/sqrt({number.denominator})" if number.numerator == 1 else f"sqrt({number})")
     names = sorted(set.intersection(*(set(s) for s in sizes))) if sizes else []
     powers = [Fraction(0), Fraction(1), Fraction(-1), Fraction(1, 2), Fraction(-1, 2), Fraction(2), Fraction(-2)]
     pairs = [(n, p) for n in names for p in powers[1:]]

@@ -14,6 +14,7 @@ PATTERNS: Mapping[str, str] = {
     "sign": "the answer, or one of its terms, has the wrong sign",
     "factor": "a constant factor (2, 1/2, N, 1/N, sqrt(d), T) is missing or too much, in the whole or in one term",
     "mean for sum": "a mean is taken where a sum belongs, or a sum where a mean belongs",
+    "missing sum": "the sum over examples or positions is left out",
     "transposed": "a matrix inside the line is transposed, or the factors stand in the wrong order",
     "missing path": "one path from the variable to the output is left out",
     "missing term": "one summand is left out",
