@@ -8,7 +8,7 @@ from symgrad.core.graph import Family, Graph
 from symgrad.core.node import Node, variable
 from symgrad.derive.reverse import reverse
 from symgrad.errors import InputError, MisfitError, NotationError
-from symgrad.network.claims import claim_sides
+from symgrad.network.claims import ClaimSides, claim_sides
 from symgrad.network.wording import shown
 from symgrad.notation.parse import parse, parse_claims
 from symgrad.notation.statements import Claim
@@ -48,7 +48,7 @@ class Line:
     place: tuple[int | None, ...] = ()
     whole: Node | None = None
     tree: Expression | None = None
-    reread: Callable[[Expression], Node] | None = None
+    reread: Callable[[Expression], ClaimSides] | None = None
     known: Graph | None = None                             # the names that `tree` is written in
     standing: bool = False                                 # a column was written for the row of a scalar's Jacobian
 
@@ -114,7 +114,7 @@ class _Reader:
         line = replace(line, output=self._plain(call.arguments[0]), by=self._plain(call.arguments[1]), place=_place(claim.target, whole.target.rank))
         rows = _rows(call, self.graph)
         known, seen = self.known, self._seen(claim)
-        line = replace(line, known=known, tree=seen.value, reread=lambda tree: claim_sides(known, replace(seen, value=tree), text).value)
+        line = replace(line, known=known, tree=seen.value, reread=lambda tree: claim_sides(known, replace(seen, value=tree), text))
         try:
             sides = claim_sides(known, seen, text)
             line = replace(line, value=sides.value, lying=sides.lying and not rows and not line.jac)
@@ -169,7 +169,7 @@ class _Reader:
             claim = replace(claim, target=Name("S", claim.place))
         known, seen = self.known, self._seen(claim)
         shape = truth.shape[: len(target.indices)] if isinstance(target, Index) else ()
-        line = replace(line, known=known, tree=seen.value, reread=lambda tree: claim_sides(known, replace(seen, value=tree), text, shape).value)
+        line = replace(line, known=known, tree=seen.value, reread=lambda tree: claim_sides(known, replace(seen, value=tree), text, shape))
         try:
             sides = claim_sides(known, seen, text, shape)
         except MisfitError as error:

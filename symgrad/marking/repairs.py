@@ -9,13 +9,14 @@ from symgrad.core.node import Node, topological
 from symgrad.errors import SymgradError
 from symgrad.marking.bench import Bench
 from symgrad.marking.slips import mended
+from symgrad.network.claims import ClaimSides
 from symgrad.network.wording import written
 from symgrad.notation.syntax import Call, Expression, Name, walk
 from symgrad.notation.words import CLAIM_FUNCTIONS
 
 __all__ = ["Repair", "off_path", "repaired"]
 
-MOST = 1500
+MOST = 1000
 """Changes that are tried at most."""
 
 
@@ -35,24 +36,28 @@ def repaired(b: Bench, parts_missing: bool) -> Repair | None:
     line = b.marked.line
     if line.tree is None or line.reread is None or line.known is None:
         return None
+    scalar = line.truth is not None and bool(line.indices) and len(line.indices) == line.truth.rank
     tried: set[Expression] = set()
-    for change in mended(line.tree, line.indices, line.known, tuple(line.known.ranges), parts_missing):
+    for change in mended(line.tree, line.indices, line.known, tuple(line.known.ranges), scalar, parts_missing):
         if change.value in tried:
             continue
         tried.add(change.value)
         if len(tried) > MOST:
             return None
         try:
-            value = line.reread(change.value)
+            sides = line.reread(change.value)
         except SymgradError:
             continue
-        if _fits(value, line.truth) and b.gives(value, b.truth):
+        if _fits(sides, line.truth, line.jac) and b.gives(sides.value, b.truth):
             return Repair(change.pattern, change.message, f"{line.left} = {written(change.value)}")
     return None
 
 
-def _fits(value: Node, truth: Node | None) -> bool:
-    return truth is not None and [n for n in value.shape if n != 1] == [n for n in truth.shape if n != 1]
+def _fits(sides: ClaimSides, truth: Node | None, jac: bool) -> bool:
+    """Whether the shape is right up to axes of length 1: a row for a Jacobian's row, a column else."""
+    if truth is None or [n for n in sides.value.shape if n != 1] != [n for n in truth.shape if n != 1]:
+        return False
+    return sides.lying == (jac and sides.value.rank == 1 and truth.rank == 2)
 
 
 def off_path(b: Bench) -> Repair | None:

@@ -28,6 +28,7 @@ from symgrad.notation.syntax import (
     Transpose,
     operands,
     rebuilt,
+    walk,
 )
 from symgrad.notation.words import CLAIM_FUNCTIONS, ELEMENTWISE
 
@@ -55,17 +56,19 @@ class _Part:
     parent: Expression | None
 
 
-def mended(value: Expression, bound: Sequence[str], graph: Graph, families: Sequence[str], parts_missing: bool) -> Iterator[Mended]:
+def mended(value: Expression, bound: Sequence[str], graph: Graph, families: Sequence[str], scalar: bool, parts_missing: bool) -> Iterator[Mended]:
     """Every right side that differs by the undoing of one slip. `bound`: the indices of the left side; `graph` has the names in sight.
+
+    scalar: the line is about one component, and so are its parts.
 
     parts_missing: constants, terms and factors that are too much or missing; else only what stands there is exchanged.
     """
     parts = list(_parts(value, (), tuple(bound), None))
-    pool = _Pool(graph, tuple(families))
+    pool = _Pool(graph, tuple(families), _ranges(value, graph), scalar)
     if not parts_missing:
         yield from _axes(value, tuple(bound))
     kinds: tuple[Callable[[_Part, _Pool], Iterator[tuple[str, str, Expression]]], ...] = (
-        (_factors, _surplus, _missing_terms, _missing_factors) if parts_missing else
+        (_factors, _surplus, _missing_factors, _missing_terms) if parts_missing else
         (_signs, _products, _transposes, _points, _indices, _averages, _operands))
     for kind in kinds:
         for part in parts:
@@ -94,8 +97,8 @@ def _put(e: Expression, path: Path, new: Expression) -> Expression:
 class _Pool:
     """The named values of a graph, and the ways each is written where certain indices are bound."""
 
-    def __init__(self, graph: Graph, families: tuple[str, ...]) -> None:
-        self.graph, self.families = graph, families
+    def __init__(self, graph: Graph, families: tuple[str, ...], ranges: Mapping[str, object], scalar: bool) -> None:
+        self.graph, self.families, self.ranges, self.scalar = graph, families, ranges, scalar
         self.values = {n: node for n, node in graph.names.items() if node.op not in (NUMBER, SIZE) and not n.rpartition("_")[2].isdigit()}
         self.sizes = graph.size_names()
         self.slopes = [d for n, node in self.values.items() if (d := self._slope(n, node)) is not None]
@@ -116,11 +119,26 @@ class _Pool:
         node, family = self.graph.names[name], self.graph.families.get(name)
         whole = Name(name, AT)
         if family is not None and set(family.index) <= set(bound):
-            yield Index(whole, tuple(map(_plain, family.index)), AT)
-        else:
+            if not self.scalar or node.rank == len(family.index):
+                yield Index(whole, tuple(map(_plain, family.index)), AT)
+        elif not (self.scalar and node.rank):
             yield whole
         if len(bound) >= node.rank > (len(family.index) if family is not None else 0):
-            yield from (Index(whole, tuple(map(_plain, at)), AT) for at in itertools.permutations(bound, node.rank))
+            for at in itertools.permutations(bound, node.rank):
+                if all(self.ranges.get(n, size) == size for n, size in zip(at, node.shape, strict=True)):
+                    yield Index(whole, tuple(map(_plain, at)), AT)
+
+    def is_number(self, e: Expression) -> bool:
+        """Whether a value is a scalar as it is written."""
+        match e:
+            case Derivative(_, _, (a,)):
+                return self.is_number(a)
+            case Index(Name(name), at):
+                return self.graph.names[name].rank == len(at)
+            case Name(name):
+                return self.graph.names[name].rank == 0
+            case _:
+                return False
 
     def factors(self, bound: tuple[str, ...]) -> Iterator[Expression]:
         """Every value and every slope of an elementwise function, in each way it may be written."""
@@ -129,6 +147,15 @@ class _Pool:
         for function, node in self.slopes:
             for z in self.ways(self.graph.name_of(node), bound):
                 yield Derivative(function, 1, (z,), AT)
+
+
+def _ranges(value: Expression, graph: Graph) -> dict[str, object]:
+    """The sizes of indices, from the arrays that they stand at."""
+    found: dict[str, object] = dict(graph.ranges)
+    for e in walk(value):
+        if isinstance(e, Index) and isinstance(e.operand, Name) and e.operand.name in graph.names:
+            found |= {i.name: size for i, size in zip(e.indices, graph.names[e.operand.name].shape, strict=False) if i.name is not None and i.name not in found}
+    return found
 
 
 def _plain(name: str) -> Affine:
@@ -286,19 +313,17 @@ def _missing_terms(p: _Part, pool: _Pool) -> Slip:
     for v in (*pool.factors(p.bound), _number(1)):
         for sign in ("-", "+"):
             yield "missing term", f"the term {written(v)} is missing beside {written(p.e)}", Binary(sign, p.e, v, AT)
-        yield "missing term", f"the term {written(v)} is missing beside {written(p.e)}", _binary("-", v, p.e)
 
 
 def _missing_factors(p: _Part, pool: _Pool) -> Slip:
     for v in pool.factors(p.bound):
-        said = f"the factor {written(v)} is missing beside {written(p.e)}"
-        pattern = "missing factor"
         if isinstance(v, Derivative):
             said = f"the derivative of {v.function}, {written(v)}, is left out beside {written(p.e)}"
-        if _term(p):
-            yield pattern, said, _binary(".*", p.e, v)
-        yield pattern, said, _binary("*", v, p.e)
-        yield pattern, said, _binary("*", p.e, v)
-        if isinstance(v, Name | Index):
-            yield pattern, said, _binary("*", Transpose(v, AT), p.e)
-            yield pattern, said, _binary("*", p.e, Transpose(v, AT))
+        else:
+            said = f"the factor {written(v)} is missing beside {written(p.e)}"
+        number = pool.is_number(v)
+        ways = [_binary("*", p.e, v)] if number else [_binary("*", v, p.e), _binary("*", p.e, v)]
+        ways += [] if number or isinstance(v, Derivative) else [_binary("*", Transpose(v, AT), p.e), _binary("*", p.e, Transpose(v, AT))]
+        if _term(p) and not number:
+            ways.insert(0, _binary(".*", p.e, v))
+        yield from (("missing factor", said, w) for w in ways if _term(p) or not number)
