@@ -39,7 +39,7 @@ def document(name: str, **options: object) -> Document:
 
 
 def plain(element: object) -> str:
-    return " ".join(x.text if isinstance(x, Text) else x.notation for x in walk(element) if isinstance(x, Text | Math))  # type: ignore[arg-type]
+    return " ".join(x.text if isinstance(x, Text) else x.notation for x in walk(element) if isinstance(x, Text | Math))  # type: ignore[arg-type]  # any inline or block
 
 
 def titles(found: Document) -> list[str]:
@@ -112,7 +112,7 @@ class Truth:
 
     def at(self, node: Node) -> np.ndarray:
         sizes = {**SIZES, **self.net.numbers}
-        return execute([node], self.values, sizes=sizes, functions=function_values(self.functions))[node]     # type: ignore[arg-type]
+        return execute([node], self.values, sizes=sizes, functions=function_values(self.functions))[node]     # type: ignore[arg-type]  # names of functions
 
     def of_text(self, text: str) -> np.ndarray:
         return self.at(self.net.parse("\n".join([*self.told, text])))

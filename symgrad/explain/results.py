@@ -37,7 +37,7 @@ def result_section(teller: Teller, deltas: Deltas, name: str, d: Derivative, rea
     kind = "component form, " if inside else "closed form, "
     if blocks or recalled:
         blocks.append(Paragraph(words("Written out" if blocks else "The closed form", *recalled, ":")))
-    size = shape(d.shape) if d.shape else "a number"
+    size = shape(d.shape) if d.shape else "scalar"
     lines.append(teller.typeset.statement(body, words(kind, size, *(("; ", *reason) if reason else ())), highlight=True, left=left + inside))
     blocks.append(Equation(tuple(lines), f"result-{teller.count + 1}"))
     if matrix.note and not told:

@@ -268,14 +268,14 @@ class _Story(Teller):
         return [self.typeset.line(f"{form.jac}[{form.first}{','.join(index[len(index) - form.rank :])}]", right, reason)]
 
     def sized(self, form: FactorForm) -> tuple[Inline, ...]:
-        return words(self.typeset.shape(form.shape)) if form.rank else words("a number")
+        return words(self.typeset.shape(form.shape)) if form.rank else words("scalar")
 
     def closed_row(self, forms: FactorForms) -> list[Block]:
         """The product again, every factor in closed form with its shape beneath."""
         if len(forms.factors) < 2 or any(f.line for f in map(forms.form, forms.factors[:-1])):
             return []
         row = tuple(
-            Factor(self.typeset.math(forms.form(f).jac if forms.form(f).line else forms.closed(f)), self.typeset.shape(forms.form(f).shape))
+            Factor(self.typeset.operand(forms.form(f).jac if forms.form(f).line else forms.closed(f)), self.typeset.shape(forms.form(f).shape))
             for f in forms.factors
         )
         return [Paragraph(words("Put in their places:")), Equation((Line((FactorRow(row),)),))]
