@@ -226,7 +226,7 @@ class _Story(Teller):
     def locals(self, name: str, d: Derivative, forms: FactorForms, path: Path) -> Section:
         anchor = f"local-{self.count + 1}"
         self.numbers[anchor] = str(self.count + 1)
-        through = {f: between for f in forms.factors if (between := way(d, self.names, f.of, f.by))}
+        through = {f: between for f in forms.factors if not d.output.rank and (between := way(d, self.names, f.of, f.by))}
         old = [f for f in forms.factors if (f.of, f.by) in self.told]
         fresh: list[Line] = []
         for f in forms.factors:
@@ -311,6 +311,8 @@ class _Story(Teller):
         if not lines:
             return []
         old = " Every gradient is taken at the old values: find all of them first, then move all parameters at once." if len(lines) > 1 else ""
+        rows = any(d.layout == "numerator" for d in self.d.derivatives.values())
+        old += " A gradient is the Jacobian above, transposed to the shape of its parameter." if rows else ""
         text = "One step of gradient descent with step length "
         return [self.section("The update", [Paragraph(words(text, self.typeset.math("eta"), f".{old}")), Equation(tuple(lines))], "update")]
 
