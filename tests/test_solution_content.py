@@ -283,3 +283,15 @@ def test_the_command_line_takes_level_and_style(capsys: pytest.CaptureFixture[st
         sizes.append(capsys.readouterr().out)
     assert len(sizes[0]) < len(sizes[1]) < len(sizes[2]) and "z_bar" in sizes[1] and "d_z = g'" not in sizes[2].split("The program")[0]
     assert main(["solve", str(EXAMPLES / "regression.sg"), "--detail", "long"]) == 2
+
+
+def test_a_jacobian_and_a_row_are_told_to_the_end() -> None:
+    paths = sg.solve(sg.parse("param x : vector(D)\na = tanh(x)\nb = sin(a)\nc = a .* b\nc"), picture=False).document
+    assert "jac(c, a)" in dict(equations(paths)) and "below" not in plain(paths)          # nothing is promised that does not come
+    net = network("regression")
+    row = sg.solve(net, layout="numerator", picture=False).document
+    last = dict(equations(row))
+    assert "jac(loss, v)[1,k]" in last and "transposed to the shape of its parameter" in plain(row)
+    rng = np.random.default_rng(2)
+    values = {"x": rng.normal(size=(7, 3)), "y": rng.normal(size=7), "W": rng.normal(size=(3, 4)), "v": rng.normal(size=4), "g": "tanh"}
+    np.testing.assert_allclose(sg.evaluate(net.parse("D[k] = " + last["jac(loss, v)[1,k]"]), values), sg.evaluate(net.parse("jac(loss, v)"), values)[0])

@@ -85,7 +85,9 @@ def _names(derivation: Derivation, typeset: Typesetter) -> list[Block]:
         return []
     name: list[Inline | str] = [typeset.math(f"d_{inner}"), " is the derivative of ", typeset.math(derivation.of), " by ", typeset.math(inner),
                                 ", in the shape of ", typeset.math(inner), ": what arrives there on the way back. The other values likewise."]
-    if typeset.called.get(f"d_{inner}", "") != f"d_{inner}":
+    if typeset.called.get(f"d_{inner}") == f"d_{inner}":
+        name += [" (", typeset.math("delta[i,j]"), " is another thing: 1 where the two indices are equal, else 0.)"]
+    else:
         name.append(" In programs it is called d_ and the name.")
     return [Paragraph(words(*name))]
 

@@ -113,7 +113,7 @@ class Deltas:
         teller = self.teller
         users = self.users[value]
         math = teller.typeset.math
-        shape: Inline | str = teller.typeset.shape(value.shape) if value.shape else "a number"
+        shape: Inline | str = teller.typeset.shape(value.shape) if value.shape else "scalar"
         if len(users) > 1:
             shown = teller.conjoined([math(teller.names.get(u, "f")) for u in users])
             return words(shape, "; ", math(teller.names[value]), " is read by ", *shown, ": what comes back from each is added")

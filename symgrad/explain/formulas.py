@@ -12,7 +12,7 @@ from symgrad.errors import InputError
 from symgrad.explain.document import Inline, Line, Math, Text
 from symgrad.views.latex import latex_text
 from symgrad.views.names import name_symbol
-from symgrad.views.text import sides, terms_of
+from symgrad.views.text import sides, terms_of, unbracketed
 
 __all__ = ["STYLES", "Typesetter", "words"]
 
@@ -59,6 +59,11 @@ class Typesetter:
         """One formula."""
         notation = re.sub(r"\bd_\w+", lambda m: self.called.get(m[0], m[0]), notation)
         return Math(latex_text(notation, self.names, functions=self.functions), notation)
+
+    def operand(self, notation: str) -> Math:
+        """A factor of a product: what the notation has in brackets keeps them."""
+        found = self.math(notation)
+        return found if unbracketed(notation) == notation else Math(rf"\left({found.tex}\right)", found.notation)
 
     def cost(self, operations: sp.Expr) -> Math:
         """A number of operations, a polynomial in the sizes."""

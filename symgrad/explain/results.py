@@ -33,11 +33,12 @@ def result_section(teller: Teller, deltas: Deltas, name: str, d: Derivative, rea
     recalled = [] if told else teller.recalled(matrix.form.lines)
     lines = [] if told else [teller.typeset.statement(line) for line in teller.fresh(matrix.form.lines)]
     body = matrix.form.body
-    inside = body[1:].partition(" = ")[0] if left and body.startswith("D[") else ""
+    first = "[1," if word == "jac" and not d.output.rank else "["           # the axis of a scalar output in numerator layout
+    inside = body[1:].partition(" = ")[0].replace("[", first, 1) if left and body.startswith("D[") else ""
     kind = "component form, " if inside else "closed form, "
     if blocks or recalled:
         blocks.append(Paragraph(words("Written out" if blocks else "The closed form", *recalled, ":")))
-    size = shape(d.shape) if d.shape else "a number"
+    size = shape(d.shape) if d.shape else "scalar"
     lines.append(teller.typeset.statement(body, words(kind, size, *(("; ", *reason) if reason else ())), highlight=True, left=left + inside))
     blocks.append(Equation(tuple(lines), f"result-{teller.count + 1}"))
     if matrix.note and not told:
@@ -47,7 +48,7 @@ def result_section(teller: Teller, deltas: Deltas, name: str, d: Derivative, rea
         agree = "; both were read back as text and evaluated at random values, and agree:" if teller.first_time("how they agree") else "; both agree:"
         blocks.append(Paragraph(words("The same, entry by entry", *teller.recalled(index.form.lines), agree)))
         more = [teller.typeset.statement(line) for line in teller.fresh(index.form.lines)]
-        blocks.append(Equation((*more, teller.typeset.line((left or "D") + head[1:], right, words("component form")))))
+        blocks.append(Equation((*more, teller.typeset.line((left or "D") + head[1:].replace("[", first, 1), right, words("component form")))))
     if word == "grad" and d.shape:
         blocks.append(Paragraph(words("Transposed from ", shape(d.viewer.numerator_shape), " to the shape of ", math(name), ".")))
     return teller.section(title, blocks, anchor)

@@ -228,7 +228,7 @@ class _Story(Teller):
     def locals(self, name: str, d: Derivative, forms: FactorForms, path: Path) -> Section:
         anchor = f"local-{self.count + 1}"
         self.numbers[anchor] = str(self.count + 1)
-        through = {f: between for f in forms.factors if (between := way(d, self.names, f.of, f.by))}
+        through = {f: between for f in forms.factors if not d.output.rank and (between := way(d, self.names, f.of, f.by))}
         old = [f for f in forms.factors if (f.of, f.by) in self.told]
         fresh: list[Line] = []
         for f in forms.factors:
@@ -270,14 +270,14 @@ class _Story(Teller):
         return [self.typeset.line(f"{form.jac}[{form.first}{','.join(index[len(index) - form.rank :])}]", right, reason)]
 
     def sized(self, form: FactorForm) -> tuple[Inline, ...]:
-        return words(self.typeset.shape(form.shape)) if form.rank else words("a number")
+        return words(self.typeset.shape(form.shape)) if form.rank else words("scalar")
 
     def closed_row(self, forms: FactorForms) -> list[Block]:
         """The product again, every factor in closed form with its shape beneath."""
         if len(forms.factors) < 2 or any(f.line for f in map(forms.form, forms.factors[:-1])):
             return []
         row = tuple(
-            Factor(self.typeset.math(forms.form(f).jac if forms.form(f).line else forms.closed(f)), self.typeset.shape(forms.form(f).shape))
+            Factor(self.typeset.operand(forms.form(f).jac if forms.form(f).line else forms.closed(f)), self.typeset.shape(forms.form(f).shape))
             for f in forms.factors
         )
         return [Paragraph(words("Put in their places:")), Equation((Line((FactorRow(row),)),))]
@@ -313,6 +313,8 @@ class _Story(Teller):
         if not lines:
             return []
         old = " Every gradient is taken at the old values: find all of them first, then move all parameters at once." if len(lines) > 1 else ""
+        rows = any(d.layout == "numerator" for d in self.d.derivatives.values())
+        old += " A gradient is the Jacobian above, transposed to the shape of its parameter." if rows else ""
         text = "One step of gradient descent with step length "
         return [self.section("The update", [Paragraph(words(text, self.typeset.math("eta"), f".{old}")), Equation(tuple(lines))], "update")]
 
