@@ -118,15 +118,20 @@ class _Pool:
         """The value as a whole, at the examples' index, and its components at bound indices."""
         node, family = self.graph.names[name], self.graph.families.get(name)
         whole = Name(name, AT)
-        if family is not None and set(family.index) <= set(bound):
-            if not self.scalar or node.rank == len(family.index):
-                yield Index(whole, tuple(map(_plain, family.index)), AT)
+        count = len(family.index) if family is not None else 0
+        if count and set(bound) & self.ranges.keys() and len(bound) >= count:
+            if not self.scalar or node.rank == count:
+                yield from self._at(whole, node, bound, count)
         elif not (self.scalar and node.rank):
             yield whole
-        if len(bound) >= node.rank > (len(family.index) if family is not None else 0):
-            for at in itertools.permutations(bound, node.rank):
-                if all(self.ranges.get(n, size) == size for n, size in zip(at, node.shape, strict=True)):
-                    yield Index(whole, tuple(map(_plain, at)), AT)
+        if len(bound) >= node.rank > count:
+            yield from self._at(whole, node, bound, node.rank)
+
+    def _at(self, whole: Name, node: Node, bound: tuple[str, ...], count: int) -> Iterator[Expression]:
+        """The value at bound indices of the sizes that its first axes have."""
+        for at in itertools.permutations(bound, count):
+            if all(self.ranges.get(n, size) == size for n, size in zip(at, node.shape, strict=False)):
+                yield Index(whole, tuple(map(_plain, at)), AT)
 
     def is_number(self, e: Expression) -> bool:
         """Whether a value is a scalar as it is written."""
