@@ -69,7 +69,7 @@ def recheck(d: Derivation, sizes: Mapping[str, int]) -> str:
     names = [name for name, f in graph.functions.items() if not f.bound]
     of = f", of={d.of!r}" if d.of in graph.names else ""
     return _PROGRAM.format(
-        imports="from symgrad.run.functions import ByOrder, stand_in     # smooth functions in place of those left unknown\n" if names else "",
+        imports="from symgrad.run.functions import ByOrder, stand_in  # smooth functions in place of those left unknown\n" if names else "",
         text=_quoted(graph.text), declared=_declared(graph), of=of,
         values="".join(f"    {name!r}: {_written(array, bool(graph.names[name].facts))},\n" for name, array in drawn.items() if name in graph.names),
         functions=", ".join(f"{name!r}: ByOrder(stand_in({k}))" for k, name in enumerate(names)),
