@@ -212,3 +212,10 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert [r["pattern"] for r in rows] == ["sign"]
     assert main(["check", str(tmp_path / "net.sg"), "grad(loss, v) = "]) == 2
     assert main(["check", str(tmp_path / "net.sg")]) == 2
+
+
+def test_rational_formulas_are_decided_in_fractions() -> None:
+    """A difference far below the rounding of floating point is one, where both sides are fractions."""
+    net = sg.parse("data x : vector(D)\ndata y : scalar\nparam w : vector(D)\nloss = (w'*x - y)^2")
+    for extra, verdict in (("", "ok"), (" + 1e-20*x", "wrong"), (" + 1e-13*x", "wrong"), (" + x - x", "ok")):
+        assert sg.check(net, wrt="w", claim=f"grad(loss, w) = 2*(w'*x - y)*x{extra}").verdict == verdict, extra

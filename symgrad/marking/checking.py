@@ -135,6 +135,8 @@ def _judged(m: Marked, layout: Layout) -> Verdict | None:
     if not any(np.isfinite(a).any() for a in fitted if a is not None and a.size):
         return Verdict("wrong", "this has no finite value, a division by zero perhaps, at points where the derivative has one", pattern="other")
     same = same_values(fitted, m.truth)
+    if same is not False and (exact := m.exactly()) is not None:
+        same = exact
     if same:
         return _followed(m, layout)
     return Verdict("unclear", "rounding hides whether this is right, or it has no finite value") if same is None else None

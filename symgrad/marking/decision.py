@@ -13,6 +13,7 @@ from symgrad.errors import SymgradError
 from symgrad.marking.lines import Line
 from symgrad.marking.points import APART, SAME, Point, agreement
 from symgrad.ops.kernels import Array
+from symgrad.run.exact import exact_values
 
 __all__ = ["Marked", "marked", "same_values"]
 
@@ -27,11 +28,26 @@ class Marked:
     truth: list[Array] = field(default_factory=list)
     given: list[Mapping[str, Array]] = field(default_factory=list)      # true values of earlier lines, by name
     reason: str = ""                                       # why there is no value
+    points: Sequence[Point] = ()
+
+    def exactly(self) -> bool | None:
+        """Whether the line is the truth in fractions, at the first point rounded to eighths; None where one of them leaves the fractions.
+
+        Lines with a function, with earlier lines in them, or about variables of which something is declared are left to floating point.
+        """
+        value, truth = self.line.value, self.line.truth
+        if value is None or truth is None or self.line.function is not None or self.line.place or value.shape != truth.shape:
+            return None
+        leaves, point = [n for n in topological([value, truth]) if isinstance(n.data, Variable)], self.points[0]
+        if any(n.facts or (n.name not in point.values and n.data.value is None) for n in leaves if isinstance(n.data, Variable)):
+            return None
+        found = exact_values([value, truth], {k: np.round(8 * a) / 8 for k, a in point.values.items()}, point.sizes)
+        return bool(np.all(found[value] == found[truth])) if value in found and truth in found else None
 
 
 def marked(graph: Graph, lines: Sequence[Line], points: Sequence[Point]) -> list[Marked]:
     """Every line at every point."""
-    found = [Marked(line) for line in lines]
+    found = [Marked(line, points=points) for line in lines]
     for point in points:
         true: dict[str, Array] = {}
         own: dict[str, Array] = {}
