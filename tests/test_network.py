@@ -275,3 +275,11 @@ def test_the_first_index_of_a_family_with_two() -> None:
     assert g.families["a"].index == ("n",)
     with pytest.raises(NotationError, match="takes 3 indices, or 1 or 2 for one of its family; found 4"):
         parse(head + "loss = sum[n, t](r[n, t, 1, 1])")
+
+
+@pytest.mark.parametrize("lines", ["y[n] = x[n]^2\nloss = sum(y)", "y[m, n] = x[n]*x[m]\nloss = sum(y.^2)"])
+def test_an_index_may_have_the_name_of_its_size(lines: str) -> None:
+    g = parse("size n = 3, m = 3\ndata x : vector(n)\n" + lines)
+    x = np.array([1.0, 2.0, 4.0])
+    want = (x**2).sum() if "m" not in lines.split("\n")[0] else (np.outer(x, x) ** 2).sum()
+    np.testing.assert_allclose(execute([g.output], {"x": x})[g.output], want)

@@ -58,19 +58,22 @@ class Recurrences:
     block: list[Definition] = field(default_factory=list)
     indices: set[str] = field(default_factory=set)         # names that range over a family
     defined: set[str] = field(default_factory=set)         # names that some line defines
+    ends: set[str] = field(default_factory=set)            # sizes that stand on a left side for the last step
 
     def look_ahead(self, network: Network) -> None:
         """Find the arrays that have a numbered line."""
         definitions = [s for s in network.statements if isinstance(s, Definition)]
         self.defined = {s.name for s in definitions if not s.sums_free}
-        lasts = {s.last for s in network.statements if isinstance(s, FamilyLine)} - self.lines.tables.sizes.keys()
-        general = {(s.name, k) for s in definitions for k, i in enumerate(s.indices) if i.name is not None}
-        self.indices = {*self.lines.tables.ranges, *(s.name for s in network.statements if isinstance(s, FamilyLine))}
-        for s in definitions:                              # `b[n, T] = ...`: the last step of a recurrence whose length is a name
+        last = {**self.lines.tables.ranges, **{s.name: s.last for s in network.statements if isinstance(s, FamilyLine)}}
+        self.indices = set(last)
+        stepped = {(s.name, k, last[i.name]) for s in definitions for k, i in enumerate(s.indices) if i.name in last}
+        sizes = self.lines.tables.sizes
+        for s in definitions:                              # `b[n, T] = ...` beside `b[n, t] = ...` with t = 1..T: the last step, not an index T
             for k, i in enumerate(s.indices):
-                twice = sum(d.name == s.name for d in definitions) > 1 and (s.name, k) in general
-                if twice and isinstance(i.name, str) and i.name in lasts and i.name not in self.indices:
-                    self.lines.tables.lengths.setdefault(i.name, STEPS)
+                if i.name is not None and i.name not in last and stepped & {(s.name, k, i.name), (s.name, k, sizes.get(i.name, ""))}:
+                    self.ends.add(i.name)
+                    if i.name not in sizes:
+                        self.lines.tables.lengths.setdefault(i.name, STEPS)
         for line, s in enumerate(definitions):
             places = [k for k, i in enumerate(s.indices) if self.step(i) is not None]
             if len(places) > 1:
@@ -91,7 +94,7 @@ class Recurrences:
 
     def step(self, i: Affine) -> int | None:
         """The number that an index of a left side is: a whole number, or a size that has one, as in `d[n, T]`."""
-        return i.literal if i.literal is not None or i.name is None or i.name in self.indices else self._numbers.get(i.name)
+        return self._numbers.get(i.name) if i.name in self.ends else i.literal
 
     @property
     def _numbers(self) -> dict[str, int]:
