@@ -34,6 +34,7 @@ def differentiate(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = No
     kind = "jacobian" if output.rank else "gradient"
     found = {}
 
+    @functools.cache
     def again(other: Graph) -> Derivation:
         return differentiate(other, list(targets), elsewhere(graph, output, of), layout, structured=structured)
     for name, node in targets.items():
@@ -56,6 +57,7 @@ def per_example(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None
     loss, targets = graph.output if of is None else graph.resolve(of), wanted(graph, wrt)
     d = differentiate(graph, list(targets), terms(graph, loss, targets.values(), example_axes(graph, examples)))
 
+    @functools.cache
     def again(other: Graph) -> Derivation:
         return per_example(other, list(targets), elsewhere(graph, loss, of), examples)
     found = {k: replace(v, again=functools.partial(lambda name, other: again(other)[name], k)) for k, v in d.derivatives.items()}
@@ -87,7 +89,7 @@ def hessian(net: Graph | Node, wrt: str | Node | tuple[str | Node, str | Node] |
     gradient = node if node is not None else first.variable
     return Derivative(graph, second[0], f"d{first.of}/d{first.name}", gradient, second[1], result, "hessian", checked(layout),
                       gradient.rank, "" if result is not None else "the gradient does not depend on it", base=(first.output, first.variable),
-                      again=lambda other: hessian(other, (first.name, second[0]), elsewhere(graph, first.output, of), layout))
+                      again=functools.cache(lambda other: hessian(other, (first.name, second[0]), elsewhere(graph, first.output, of), layout)))
 
 
 def jvp(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None) -> Derivative:
@@ -98,7 +100,7 @@ def jvp(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None) -> Der
     directions = {v: symbol(f"{k}_dot", v.shape, graph) for k, v in targets.items()}
     node = forward(output, directions)
     return Derivative(graph, name_of(graph, output, of), "·".join(targets), output, output, node, "jvp", along=tuple(directions.values()),
-                      again=lambda other: jvp(other, list(targets), elsewhere(graph, output, of)))
+                      again=functools.cache(lambda other: jvp(other, list(targets), elsewhere(graph, output, of))))
 
 
 def vjp(net: Graph | Node, wrt: str | Node | None = None, of: str | Node | None = None) -> Derivative:
@@ -110,7 +112,7 @@ def vjp(net: Graph | Node, wrt: str | Node | None = None, of: str | Node | None 
     cotangent = symbol(f"{shown}_bar", output.shape, graph)
     node = reverse(output, [target[1]], cotangent).results[target[1]]
     return Derivative(graph, target[0], shown, output, target[1], node, "vjp", along=(cotangent,),
-                      again=lambda other: vjp(other, target[0], elsewhere(graph, output, of)))
+                      again=functools.cache(lambda other: vjp(other, target[0], elsewhere(graph, output, of))))
 
 
 def hvp(net: Graph | Node, wrt: str | Node | None = None, of: str | Node | None = None) -> Derivative:
@@ -122,7 +124,7 @@ def hvp(net: Graph | Node, wrt: str | Node | None = None, of: str | Node | None 
     direction = symbol(f"{target[0]}_dot", target[1].shape, graph)
     node = forward(gradient, {target[1]: direction}) if gradient is not None else None
     return Derivative(graph, target[0], name_of(graph, output, of), output, target[1], node, "hvp", along=(direction,),
-                      again=lambda other: hvp(other, target[0], elsewhere(graph, output, of)))
+                      again=functools.cache(lambda other: hvp(other, target[0], elsewhere(graph, output, of))))
 
 
 def elsewhere(graph: Graph, output: Node, of: str | Node | None) -> str | None:

@@ -300,15 +300,14 @@ def compile_derivative(what: Derivation | Derivative, backend: str = "numpy", fu
                             names, functions=function_values(functions), sizes=graph.numbers,
                             zeros={k: d.output_shape + d.variable_shape for k, d in zero.items()},
                             also=carriers(derivatives.values()))
-    programs: dict[Graph, Compiled] = {}
+
+    @functools.cache
+    def program_of(there: Derivation | Derivative) -> Compiled:
+        return compile_derivative(there, backend, functions)
 
     def at(arrays: Mapping[str, ArrayLike]) -> Compiled | None:
         other = graph.at(arrays)
-        if other is graph or what.again is None:
-            return None
-        if other not in programs:
-            programs[other] = compile_derivative(what.again(other), backend, functions)
-        return programs[other]
+        return None if other is graph or what.again is None else program_of(what.again(other))
 
     known = {*graph.variables(), *(n.name for d in derivatives.values() for n in d.along)}
     return Compiled(program, derivatives, not isinstance(what, Derivation), frozenset(known) - {*program.arguments}, at)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symgrad.core.graph import Graph
 from symgrad.core.node import NUMBER, Node, Variable
@@ -43,12 +43,12 @@ def rolled_form(target: Node, graph: Graph, names: Mapping[Node, str], cotangent
 
     names: nodes that print as a name. cotangents: of every node of the forward pass, as the sweep found them.
     """
-    for number, steps in enumerate(steps_of(graph)):
+    for steps in steps_of(graph):
         if steps.count >= FEWEST:
             plain = _form(_Roll(target, graph, names, cotangents, steps))
             if plain is not None and len(str(plain)) <= LONG:
                 return plain
-            shared = _Roll(target, graph, names, cotangents, steps_of(graph)[number])
+            shared = _Roll(target, graph, names, cotangents, steps)
             shared.name_what_is_shared()
             found = [f for f in (plain, _form(shared)) if f is not None]
             if found:
@@ -65,7 +65,8 @@ def _form(roll: _Roll) -> Rolled | None:
 
 class _Roll:
     def __init__(self, target: Node, graph: Graph, names: Mapping[Node, str], cotangents: Mapping[Node, Node], steps: Steps) -> None:
-        self.target, self.steps, self.latex = target, steps, graph.latex
+        self.steps = steps = replace(steps, families=dict(steps.families), alias={})       # its own: cotangents are added
+        self.target, self.latex = target, graph.latex
         self.ranges = {n: s for n, s in graph.ranges.items() if n != steps.index}
         self.names = dict(names)
         self.printed: dict[tuple[str, int], str] = {}                    # what is printed for a step: its variable, or the first of equal steps
