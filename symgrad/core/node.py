@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,7 +18,7 @@ from symgrad.core.shape import Shape, Size, named_sizes, shape_text
 from symgrad.errors import InputError, ShapeError
 
 __all__ = [
-    "Constant", "NUMBER", "Node", "SIZE", "VARIABLE", "Variable", "apply", "assemble", "constant_node", "growing", "held_value",
+    "Constant", "NUMBER", "Node", "SIZE", "VARIABLE", "Variable", "apply", "assemble", "constant_node", "exchanged", "growing", "held_value",
     "leaf", "number_node", "operators", "size_node", "topological", "variable",
 ]
 
@@ -252,3 +252,13 @@ def topological(outputs: Iterable[Node]) -> list[Node]:
                 stack.append((node, True))
                 stack.extend((o, False) for o in reversed(node.operands) if o not in done)
     return list(done)
+
+
+def exchanged(root: Node, table: Mapping[Node, Node]) -> Node:
+    """The node with nodes below it exchanged for others of their shapes. Raises ShapeError for others."""
+    made: dict[Node, Node] = {}
+    for n in topological([root]):
+        operands = [made[o] for o in n.operands]
+        moved = any(a is not b for a, b in zip(operands, n.operands, strict=True))
+        made[n] = table[n] if n in table else apply(n.op, *operands, shape=n.shape) if moved else n
+    return made[root]

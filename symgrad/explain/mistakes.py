@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symgrad.core.node import Node, apply, topological
+from symgrad.core.node import Node, apply, exchanged, topological
 from symgrad.derive.cotangent import total
 from symgrad.derive.reverse import Step
 from symgrad.errors import InternalError, ShapeError
@@ -99,7 +99,7 @@ def _candidates(d: Derivative, root: Node, names: Mapping[Node, str]) -> Iterato
     for s in steps:
         for c, t in zip(s.cotangent, s.terms, strict=False):
             for kind, new, why, node in _changed(s, c, t):
-                wrong = replaced(root, t, new)
+                wrong = _replaced(root, t, new)
                 if wrong is not None:
                     where = names.get(node, "")
                     yield kind, wrong, why if where else why.removesuffix(" at") if why.endswith(" at") else f"{why} a step in between", where
@@ -109,7 +109,7 @@ def _candidates(d: Derivative, root: Node, names: Mapping[Node, str]) -> Iterato
             continue
         for step, term in terms:
             rest = [t for _, t in terms if t is not term]
-            wrong = replaced(root, whole, total(rest)) if rest else None
+            wrong = _replaced(root, whole, total(rest)) if rest else None
             if wrong is not None:
                 where = _named_user(step.node, d, names)
                 yield "missing path", wrong, f"one of the paths is missing, the one by {_done(step.node)} in" if where else "a path is missing", where
@@ -156,16 +156,13 @@ def _with_operand(t: Node, old: Node, new: Node) -> Node | None:
         return None
 
 
-def replaced(root: Node, old: Node, new: Node) -> Node | None:
+def _replaced(root: Node, old: Node, new: Node) -> Node | None:
     """The graph of `root` with `new` in place of `old`; None where nothing changes or shapes do not fit."""
-    made: dict[Node, Node] = {}
-    for n in topological([root]):
-        operands = tuple(made[o] for o in n.operands)
-        try:
-            made[n] = new if n is old else n if operands == n.operands else apply(n.op, *operands, shape=n.shape)
-        except ShapeError:
-            return None
-    return made[root] if made[root] is not root else None
+    try:
+        made = exchanged(root, {old: new})
+    except ShapeError:
+        return None
+    return made if made is not root else None
 
 
 def _named_user(node: Node, d: Derivative, names: Mapping[Node, str]) -> str:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from symgrad.core.graph import Graph
-from symgrad.core.node import Node, Variable
+from symgrad.core.node import Node, Variable, exchanged
 from symgrad.errors import SymgradError
 from symgrad.interop.numpy_tracing import trace
 from symgrad.marking.decision import Marked
-from symgrad.marking.edits import exchanged
 from symgrad.marking.lines import Line
 from symgrad.marking.local_rule import LocalRule, local_rule
 from symgrad.marking.points import SAME, Point, agreement
@@ -154,7 +153,7 @@ class Bench:
         """The named values that could stand in a line."""
         return [*dict.fromkeys((*self.graph.names.values(), *self.leaves))]
 
-    def reads(self, node: Node, seen: set[Node] | None = None) -> set[Node]:
+    def reads(self, node: Node) -> set[Node]:
         """The named values that a node is made of."""
         found: set[Node] = set()
         done: set[Node] = set()

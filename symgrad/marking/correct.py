@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from symgrad.core.graph import Graph
-from symgrad.core.node import Node, Variable, variable
+from symgrad.core.node import Node, Variable, exchanged, variable
 from symgrad.errors import SymgradError
-from symgrad.marking.edits import exchanged
 from symgrad.marking.lines import Line
 from symgrad.marking.local_rule import local_rule
 from symgrad.results import Derivative

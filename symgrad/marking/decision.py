@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from symgrad.core.graph import Graph
-from symgrad.core.node import Node, Variable, topological
+from symgrad.core.node import Variable, topological
 from symgrad.errors import SymgradError
 from symgrad.marking.lines import Line
 from symgrad.marking.points import APART, SAME, Point, agreement
@@ -135,8 +135,3 @@ def same_values(claimed: Sequence[Array | None], truth: Sequence[Array]) -> bool
     if any(e > APART for e in told):
         return False
     return None if not told or any(e > SAME for e in told) else True
-
-
-def leaves_of(node: Node) -> list[str]:
-    """The names of the variables below a node."""
-    return [n.name for n in topological([node]) if isinstance(n.data, Variable)]

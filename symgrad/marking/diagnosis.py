@@ -2,19 +2,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from symgrad.core import equation as eq
-from symgrad.core.node import Node, Variable, topological
+from symgrad.core.node import Node, Variable, exchanged, topological
+from symgrad.core.shape import size_number
 from symgrad.marking.bench import Bench
 from symgrad.marking.constants import taken_for_constants
-from symgrad.marking.edits import Edit, changed, dropped_factors, exchanged, exchanged_operands, own_nodes, turned, turned_remainders, without_parts
+from symgrad.marking.edits import Edit, changed, dropped_factors, exchanged_operands, own_nodes, turned, turned_remainders, without_parts
 from symgrad.marking.ratios import ratio_of
 from symgrad.marking.rearranged import elementwise_for_matrix, outside_the_sum
 from symgrad.marking.verdict import Verdict
 from symgrad.ops.arithmetic import filled
+from symgrad.ops.kernels import Array
 
 __all__ = ["diagnosed", "finding"]
 
@@ -54,8 +56,7 @@ def _whole_ratio(b: Bench) -> Verdict | None:
 def _of_ratio(b: Bench, c: str, subject: str, right: Node) -> Verdict:
     if c == "-1":
         return finding("sign", f"the sign is wrong: {subject} -1 times the right answer")
-    counts = {n: count for n, count in _counts(b, right)}
-    for n, count in counts.items():
+    for n, count in dict(_counts(b, right)).items():
         if _is_count(b, c, [1 / k for k in count]):
             return finding("mean for sum", f"{n} is summed over, not averaged: {subject} {c} of the right answer")
         if _is_count(b, c, count):
@@ -73,11 +74,11 @@ def _counts(b: Bench, right: Node) -> Iterator[tuple[str, list[float]]]:
             if e[0] != "S":
                 continue
             try:
-                per_index = [[b.points[p].known.get(node.operands[k], b.value(node.operands[k], p)).shape[axis]  # type: ignore[union-attr]  # has a value
-                              for p in range(len(b.points))] for name in e[1] for k, axis in [node.op.axis_of[name]]]
-            except (KeyError, AttributeError):
+                summed = [node.operands[k].shape[axis] for name in e[1] for k, axis in [node.op.axis_of[name]]]
+                per_index = [[size_number(s, p.sizes) for p in b.points] for s in summed]
+            except KeyError:
                 continue
-            label = " and ".join(str(node.operands[k].shape[axis]) for name in e[1] for k, axis in [node.op.axis_of[name]])
+            label = " and ".join(map(str, summed))
             yield f"the index over {label} entries", [float(np.prod(x)) for x in zip(*per_index, strict=True)]
             if len(per_index) > 1:
                 for one in per_index:
@@ -240,9 +241,9 @@ def _turned_right(b: Bench) -> Verdict | None:
     return next((f for root in b.forms for f in [_turned(b, root, b.claimed)] if f is not None), None)
 
 
-def _turned(b: Bench, root: Node, wanted: list[np.ndarray] | object) -> Verdict | None:
+def _turned(b: Bench, root: Node, wanted: Sequence[Array]) -> Verdict | None:
     for e in turned(root, b.atoms):
-        if b.gives(e.node, wanted):  # type: ignore[arg-type]  # arrays
+        if b.gives(e.node, wanted):
             name = b.word(e.old) if e.old is not None else ""
             if e.what == ("turned",):
                 return finding("transposed", f"{name or 'a factor'} is transposed: check which of its axes is summed over")
@@ -259,12 +260,17 @@ def _terms_own(b: Bench) -> Verdict | None:
         fine = [r for r in rest if r is not None]
         if b.same(fine, b.truth):
             return _extra(b, e, "term")
-        c = b.constant([c - r for c, r in zip(b.claimed, fine, strict=True)], [t - r for t, r in zip(b.truth, fine, strict=True)])
-        if c == "-1":
-            return finding("sign", "the sign of one term is wrong")
-        if c and c != "1":
-            return finding("factor", f"one term has a wrong factor: it is {c} times what it should be")
+        if (found := _of_term(b, fine)) is not None:
+            return found
     return None
+
+
+def _of_term(b: Bench, rest: Sequence[Array]) -> Verdict | None:
+    """The factor that is wrong in one term, where `rest` are the values of the others."""
+    c = b.constant([x - r for x, r in zip(b.claimed, rest, strict=True)], [t - r for t, r in zip(b.truth, rest, strict=True)])
+    if c == "-1":
+        return finding("sign", "the sign of one term is wrong")
+    return finding("factor", f"one term has a wrong factor: it is {c} times what it should be") if c and c != "1" else None
 
 
 def _signs_own(b: Bench) -> Verdict | None:
@@ -333,11 +339,8 @@ def _terms_right(b: Bench) -> Verdict | None:
         fine = [r.reshape(w.shape) for r, w in zip(rest, b.claimed, strict=True) if r is not None]
         if b.constant(b.claimed, fine) in ("1", "-1"):
             return _missing_term(b, e)
-        c = b.constant([x - r for x, r in zip(b.claimed, fine, strict=True)], [t - r for t, r in zip(b.truth, fine, strict=True)])
-        if c == "-1":
-            return finding("sign", "the sign of one term is wrong")
-        if c and c != "1":
-            return finding("factor", f"one term has a wrong factor: it is {c} times what it should be")
+        if (found := _of_term(b, fine)) is not None:
+            return found
     return None
 
 

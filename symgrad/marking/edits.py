@@ -1,16 +1,15 @@
 """A node comes in; the nodes that one small mistake turns it into go out, each with the kind of the mistake."""
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from symgrad.core import equation as eq
-from symgrad.core.node import NUMBER, SIZE, Node, Variable, apply, topological
+from symgrad.core.node import NUMBER, SIZE, Node, Variable, apply, exchanged, topological
 from symgrad.core.op import Op, make_op
 from symgrad.errors import SymgradError
 
-__all__ = ["Edit", "changed", "dropped_factors", "exchanged", "exchanged_operands", "own_nodes", "turned",
-           "turned_remainders", "without_parts"]
+__all__ = ["Edit", "changed", "dropped_factors", "exchanged_operands", "own_nodes", "turned", "turned_remainders", "without_parts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +21,6 @@ class Edit:
     new: Node | None = None
     at: Node | None = None
     what: eq.Expr = eq.ONE
-
-
-def exchanged(root: Node, table: Mapping[Node, Node]) -> Node:
-    """The node with nodes below it exchanged for others of their shapes."""
-    moved: dict[Node, Node] = {}
-    for n in topological([root]):
-        if n in table:
-            moved[n] = table[n]
-        elif any(moved[o] is not o for o in n.operands):
-            moved[n] = apply(n.op, *[moved[o] for o in n.operands], shape=n.shape)
-        else:
-            moved[n] = n
-    return moved[root]
 
 
 def own_nodes(root: Node, atoms: Collection[Node]) -> list[Node]:
@@ -81,27 +67,25 @@ def _put(e: eq.Expr, path: tuple[int, ...], new: eq.Expr) -> eq.Expr:
 
 def without_parts(root: Node, atoms: Collection[Node], factor: int = 0) -> Iterator[Edit]:
     """The root with one summand, of whatever sum inside it, times a factor: left out, unless another is given."""
-    for node in own_nodes(root, atoms):
-        body = node.op.body
-        for path, e in _places(body) if body is not None else ():
-            if e[0] == "+" and body is not None:
-                for k, term in enumerate(e[1]):
-                    made = changed(root, node, _put(body, (*path, k), ("*", (eq.number(factor), term))))
-                    if made is not None:
-                        yield Edit(made, at=node, what=term)
+    return _summands(root, atoms, lambda terms, k: ("+", (*terms[:k], ("*", (eq.number(factor), terms[k])), *terms[k + 1:])))
 
 
 def turned_remainders(root: Node, atoms: Collection[Node]) -> Iterator[Edit]:
     """The root with one summand left out and the sign of the rest turned: h for 1 - h."""
+    return _summands(root, atoms, lambda terms, k: ("*", (eq.number(-1), ("+", (*terms[:k], *terms[k + 1:])))))
+
+
+def _summands(root: Node, atoms: Collection[Node], change: Callable[[tuple[eq.Expr, ...], int], eq.Expr]) -> Iterator[Edit]:
+    """The root with one sum inside it changed, for each of its summands."""
     for node in own_nodes(root, atoms):
         body = node.op.body
-        for path, e in _places(body) if body is not None else ():
-            if e[0] == "+" and body is not None:
-                for k, term in enumerate(e[1]):
-                    rest = ("*", (eq.number(-1), ("+", (*e[1][:k], *e[1][k + 1:]))))
-                    made = changed(root, node, _put(body, path, rest))
-                    if made is not None:
-                        yield Edit(made, at=node, what=term)
+        if body is None:
+            continue
+        for path, terms in [(path, e[1]) for path, e in _places(body) if e[0] == "+"]:
+            for k, term in enumerate(terms):
+                made = changed(root, node, _put(body, path, change(terms, k)))
+                if made is not None:
+                    yield Edit(made, at=node, what=term)
 
 
 def dropped_factors(root: Node, atoms: Collection[Node]) -> Iterator[Edit]:

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from symgrad.core.graph import Graph
-from symgrad.core.node import Node, topological, variable
+from symgrad.core.node import Node, Variable, topological, variable
 from symgrad.core.shape import size_number
 from symgrad.errors import InputError, MissingValueError
 from symgrad.ops.kernels import Array
@@ -34,7 +34,6 @@ class Point:
     sizes: Mapping[str, int]
     functions: Functions
     known: Mapping[Node, Array]
-    cache: dict[Node, Array] = field(default_factory=dict)
 
     def at(self, node: Node, extra: Mapping[str, Array] | None = None) -> Array:
         """The value of a node at this point; `extra`: values of the variables that stand for earlier lines."""
@@ -52,10 +51,14 @@ def likely_facts(graph: Graph) -> dict[str, str]:
             binary = bool(np.all((given == 0) | (given == 1)))
             fact = ("onehot" if binary else "simplex") if sums else "binary" if binary else ""
         else:
-            fact = "simplex" if given is None and node.rank and node.data.kind == "data" and _under_log(graph, node) else ""  # type: ignore[union-attr]  # a leaf
+            fact = "simplex" if given is None and node.rank and _is_data(node) and _under_log(graph, node) else ""
         if fact:
             found[name] = fact
     return found
+
+
+def _is_data(node: Node) -> bool:
+    return isinstance(node.data, Variable) and node.data.kind == "data"
 
 
 def _under_log(graph: Graph, leaf: Node) -> bool:

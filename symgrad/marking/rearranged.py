@@ -5,10 +5,10 @@ import itertools
 from collections.abc import Callable, Collection, Iterator
 
 from symgrad.core import equation as eq
-from symgrad.core.node import Node, apply
+from symgrad.core.node import Node, apply, exchanged
 from symgrad.core.op import make_op
 from symgrad.errors import SymgradError
-from symgrad.marking.edits import exchanged, own_nodes
+from symgrad.marking.edits import own_nodes
 from symgrad.ops.arithmetic import product
 
 __all__ = ["elementwise_for_matrix", "outside_the_sum"]

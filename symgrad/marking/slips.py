@@ -101,9 +101,9 @@ class _Pool:
         self.graph, self.families, self.ranges, self.scalar = graph, families, ranges, scalar
         self.values = {n: node for n, node in graph.names.items() if node.op not in (NUMBER, SIZE) and not n.rpartition("_")[2].isdigit()}
         self.sizes = graph.size_names()
-        self.slopes = [d for n, node in self.values.items() if (d := self._slope(n, node)) is not None]
+        self.slopes = [d for node in self.values.values() if (d := self._slope(node)) is not None]
 
-    def _slope(self, name: str, node: Node) -> tuple[str, Node] | None:
+    def _slope(self, node: Node) -> tuple[str, Node] | None:
         """(function, node it is applied to) of a value that is an elementwise function of a named one."""
         word = node.op.name
         known = word in ELEMENTWISE or (word in self.graph.functions and self.graph.functions[word].elementwise)
