@@ -85,11 +85,17 @@ def evaluate(net: Graph | Node, values: Mapping[str, ArrayLike], of: str | Node 
     g = as_graph(net)
     node = g.output if of is None else g.resolve(of)
     values, functions = with_functions(values, functions)
+    there, node = _written_out(g, node, of, values)
+    return execute([node], values, sizes=there.numbers, functions=function_values(functions))[node]
+
+
+def _written_out(g: Graph, node: Node, of: str | Node | None, values: Mapping[str, ArrayLike]) -> tuple[Graph, Node]:
+    """The graph with its recurrences written out for the lengths of the arrays, and the node in it."""
     there = g.at(values)
-    if there is not g:
-        name = elsewhere(g, node, of)
-        g, node = there, there.output if name is None else there[name]
-    return execute([node], values, sizes=g.numbers, functions=function_values(functions))[node]
+    if there is g:
+        return g, node
+    name = elsewhere(g, node, of)
+    return there, there.output if name is None else there[name]
 
 
 def run_at(
@@ -112,9 +118,10 @@ def statistics(net: Graph | Node, inputs: Mapping[str, str | Node], values: Mapp
     for name, node in nodes.items():
         if node.rank < 2:
             raise InputError(f"what enters the batch norm {name!r} has channels on axis 1, (N, K) or (N, K, places), not the shape {shape_text(node.shape)}")
-    trace = execute(list(nodes.values()), values, sizes=g.sizes)
+    there = {name: _written_out(g, node, inputs[name], values)[1] for name, node in nodes.items()}
+    trace = execute(list(there.values()), values, sizes=g.at(values).numbers)
     found: dict[str, Array] = {}
-    for name, node in nodes.items():
+    for name, node in there.items():
         array = trace[node]
         over = tuple(a for a in range(array.ndim) if a != 1)
         if unbiased and array.size == array.shape[1]:

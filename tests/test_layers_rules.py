@@ -211,6 +211,14 @@ def test_statistics_of_the_training_set_standardise_test_inputs_as_training_did(
     np.testing.assert_allclose(sg.statistics(train, {"bn": "h"}, values, unbiased=True)["bn_var"], hidden.var(axis=0, ddof=1))
 
 
+@pytest.mark.parametrize("length", [2, 5, 7])
+def test_statistics_of_a_recurrence_are_those_of_the_length_of_the_arrays(length: int) -> None:
+    """A recurrence over a named length is written out for 5 steps until arrays say otherwise."""
+    net = sg.parse("size N, T, H\nindex n = 1..N\nindex t = 1..T\ndata x[n,t] : vector(H)\nh[n,0] = zeros(H)\nh[n,t] = h[n,t-1] + x[n,t]\nsum[n](norm2(h[n,T])^2)")
+    x = np.random.default_rng(11).normal(size=(4, length, 3))
+    np.testing.assert_allclose(sg.statistics(net, {"bn": "h"}, {"x": x})["bn_mean"], x.cumsum(axis=1).mean(axis=(0, 2)))
+
+
 @pytest.mark.oracle
 def test_running_statistics_are_pytorchs() -> None:
     torch = pytest.importorskip("torch")
