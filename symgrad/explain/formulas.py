@@ -8,7 +8,6 @@ import sympy as sp
 
 from symgrad.core.graph import Graph
 from symgrad.core.shape import Shape, shape_text
-from symgrad.errors import InputError
 from symgrad.explain.document import Inline, Line, Math, Text
 from symgrad.views.latex import latex_text
 from symgrad.views.names import name_symbol
@@ -38,12 +37,10 @@ def shape_latex(shape: Shape) -> str:
 class Typesetter:
     """Turns notation text into formulas, with the graph's own way of printing names.
 
-    deltas: how `d_z`, the derivative by z, is called: a word of STYLES. Raises InputError for another word.
+    deltas: how `d_z`, the derivative by z, is called: a word of STYLES.
     """
 
     def __init__(self, graph: Graph, deltas: str = "delta") -> None:
-        if deltas not in STYLES:
-            raise InputError(f"the derivatives by named values are called in the style {', '.join(STYLES)}, not {deltas!r}")
         self.names = dict(graph.latex)
         self.functions = [*graph.functions, *graph.ops]
         self.called: dict[str, str] = {}                   # d_z -> z_bar

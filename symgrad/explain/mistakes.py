@@ -10,6 +10,7 @@ from symgrad.core.node import Node, apply, exchanged, topological
 from symgrad.derive.cotangent import total
 from symgrad.derive.reverse import Step
 from symgrad.errors import InternalError, ShapeError
+from symgrad.explain.reasons import named_above
 from symgrad.ops.arithmetic import reorder, scaled
 from symgrad.ops.kernels import Array
 from symgrad.results import Derivative
@@ -111,7 +112,7 @@ def _candidates(d: Derivative, root: Node, names: Mapping[Node, str]) -> Iterato
             rest = [t for _, t in terms if t is not term]
             wrong = _replaced(root, whole, total(rest)) if rest else None
             if wrong is not None:
-                where = _named_user(step.node, d, names)
+                where = named_above(step.node, names, d.viewer.forward)
                 yield "missing path", wrong, f"one of the paths is missing, the one by {_done(step.node)} in" if where else "a path is missing", where
 
 
@@ -163,23 +164,3 @@ def _replaced(root: Node, old: Node, new: Node) -> Node | None:
     except ShapeError:
         return None
     return made if made is not root else None
-
-
-def _named_user(node: Node, d: Derivative, names: Mapping[Node, str]) -> str:
-    """The nearest named value that a node is part of."""
-    for n in d.viewer.forward:
-        if n in names and n.operands and node in _below(n, names):
-            return names[n]
-    return ""
-
-
-def _below(node: Node, names: Mapping[Node, str]) -> set[Node]:
-    found, stack = {node}, list(node.operands)
-    while stack:
-        n = stack.pop()
-        if n not in found and n not in names:
-            found.add(n)
-            stack.extend(n.operands)
-    return found
-
-

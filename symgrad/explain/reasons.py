@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node, Variable, topological
@@ -10,7 +10,7 @@ from symgrad.derive.reverse import Reverse
 from symgrad.derive.rules import RULES, rule_of
 from symgrad.views.chain import Factor
 
-__all__ = ["reason_of", "zero_reason"]
+__all__ = ["named_above", "reason_of", "zero_reason"]
 
 
 def reason_of(factor: Factor, names: Mapping[Node, str], graph: Graph) -> str:
@@ -43,18 +43,18 @@ def zero_reason(sweep: Reverse, targets: set[Node], names: Mapping[Node, str]) -
         user = node
         for o in node.operands:
             if o not in depends and o in names and isinstance(o.data, Variable) and o.data.kind == "param":
-                owner = _named_above(user, depends, names, sweep.output)
+                owner = named_above(user, names, topological([sweep.output]))
                 if owner:
                     found[owner, names[o]] = None
     return list(found)
 
 
-def _named_above(node: Node, depends: Collection[Node], names: Mapping[Node, str], output: Node) -> str:
-    """The nearest named value that a node is part of."""
-    if node in names:
-        return names[node]
-    order = topological([output])
+def named_above(node: Node, names: Mapping[Node, str], order: Iterable[Node]) -> str:
+    """The nearest named value that a node is part of, of nodes in topological order; an empty text where there is none."""
+    above = {node}
     for n in order:
-        if n in depends and n in names and node in topological([n]):
-            return names[n]
+        if n is node or any(o in above for o in n.operands):
+            if n in names:
+                return names[n]
+            above.add(n)
     return ""

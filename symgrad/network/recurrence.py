@@ -15,7 +15,7 @@ from symgrad.network.tables import Entry
 from symgrad.notation.screen import Fault
 from symgrad.notation.statements import Definition, Network
 from symgrad.notation.statements import Family as FamilyLine
-from symgrad.notation.syntax import Affine, Expression, Index, Name, Place, operands
+from symgrad.notation.syntax import Affine, Expression, Index, Name, Place, walk
 
 if TYPE_CHECKING:
     from symgrad.network.statements import Lines
@@ -28,14 +28,8 @@ STEPS = 5
 
 
 def names_in(e: Expression) -> list[str]:
-    """The names of values in an expression."""
-    found, waiting = [], [e]
-    while waiting:
-        x = waiting.pop()
-        if isinstance(x, Name):
-            found.append(x.name)
-        waiting.extend(operands(x))
-    return found
+    """The names of values in an expression, from right to left."""
+    return [x.name for x in reversed(list(walk(e))) if isinstance(x, Name)]
 
 
 @dataclass
@@ -227,12 +221,9 @@ class Recurrences:
         """1, 2, ... or, where the lines read larger steps only, ..., 2, 1."""
         names = {s.name for s in block}
         found: dict[bool, Index] = {}
-        waiting: list[Expression] = [s.value for s in block]
-        while waiting:
-            e = waiting.pop()
+        for e in (e for s in block for e in walk(s.value)):
             if isinstance(e, Index) and isinstance(e.operand, Name) and e.operand.name in names:
                 found.update({i.constant > 0: e for i in e.indices if i.constant and any(index in t.names for t in i.terms)})
-            waiting.extend(operands(e))
         if len(found) == 2:
             raise Fault(f"the recurrence over {index} reads smaller steps and, here, larger ones: it goes one way", found[True].place)
         return range(count, 0, -1) if True in found else range(1, count + 1)

@@ -30,7 +30,7 @@ from symgrad.explain.document import (
     walk,
 )
 from symgrad.render.breaking import Cell, breadth_of, cells, elided
-from symgrad.render.mathml import to_mathml
+from symgrad.render.mathml import checked
 from symgrad.render.pictures import size_of
 
 __all__ = ["latex_files", "to_latex", "to_png"]
@@ -120,11 +120,6 @@ def _letter(letter: str) -> str:
     return _words(plain) if plain.isascii() else f"U+{ord(letter):04X}"
 
 
-def _formula(tex: str) -> str:
-    to_mathml(tex)                                   # refuses what is no formula: a label of the user's may say anything
-    return tex
-
-
 class _Writer:
     """Writes one source; it counts the pictures."""
 
@@ -151,7 +146,7 @@ class _Writer:
             case Paragraph():
                 return f"\n{self.inlines(block.inlines)}\n\n"
             case Equation():
-                widths = "".join(f"\\widest{{{_formula(elided(line.left.tex))}}}" for line in block.lines if line.left)
+                widths = "".join(f"\\widest{{{checked(elided(line.left.tex))}}}" for line in block.lines if line.left)
                 lines = "".join(map(self.line, block.lines))
                 return f"{{{_target(block.anchor)}\\setlength{{\\leftside}}{{0pt}}{widths}%\n{lines}}}\n"
             case Table():
@@ -197,7 +192,7 @@ class _Writer:
                 f"{shown[0]}\n\\hline\n\\endhead\n{body}\n\\end{{longtable}}}}\n")
 
     def line(self, line: Line) -> str:
-        left = f"\\leftof{{{_formula(elided(line.left.tex))}}}" if line.left else "\\leftof{}"
+        left = f"\\leftof{{{checked(elided(line.left.tex))}}}" if line.left else "\\leftof{}"
         right = " ".join(map(self.cell, cells(line, "a page")))
         number = f"\\hspace*{{\\fill}}({_words(line.number)})" if line.number else ""
         reason = f"\\reason{{{self.inlines(line.reason)}}}" if line.reason else ""
@@ -206,10 +201,10 @@ class _Writer:
 
     def cell(self, cell: Cell) -> str:
         if cell.factor is None:
-            return f"\\fit{{{'{}' if cell.infix else ''}{_formula(cell.tex)}}}"
-        shape, note = _formula(cell.factor.shape.tex), self.inlines(cell.factor.note)
+            return f"\\fit{{{'{}' if cell.infix else ''}{checked(cell.tex)}}}"
+        shape, note = checked(cell.factor.shape.tex), self.inlines(cell.factor.note)
         below = f"\\substack{{{shape}\\\\\\text{{\\scriptsize {note}}}}}" if note else shape
-        return f"\\fit{{{_formula(cell.join) if cell.join else ''}\\underbrace{{{_formula(cell.tex)}}}_{{{below}}}}}"
+        return f"\\fit{{{checked(cell.join) if cell.join else ''}\\underbrace{{{checked(cell.tex)}}}_{{{below}}}}}"
 
     def inlines(self, inlines: Iterable[Inline]) -> str:
         return "".join(map(self.inline, inlines))
@@ -219,7 +214,7 @@ class _Writer:
             case Text():
                 return _words(inline.text)
             case Math():
-                return f"${_formula(elided(inline.tex))}$"
+                return f"${checked(elided(inline.tex))}$"
             case Code():
                 return f"\\texttt{{{_words(inline.text)}}}"
             case Emphasis():

@@ -5,12 +5,18 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["breadth", "pad", "wrap", "break_formula", "arrange", "columns"]
+__all__ = ["breadth", "pad", "wrap", "break_formula", "arrange", "columns", "printable"]
 
 Stack = tuple[str, ...]                              # what stands above each other: a factor, its shape, its note
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _RANKS = {"=": 0, "<-": 0, "+": 1, "-": 1, "*": 2, ".*": 2, "/": 2, "./": 2}
+
+
+def printable(text: str) -> str:
+    """The text with U+FFFD for what no page prints: control characters but tabs and line ends, and halves of a surrogate pair."""
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def breadth(text: str) -> int:

@@ -30,14 +30,14 @@ from symgrad.explain.document import (
     walk,
 )
 from symgrad.render.breaking import Cell, breadth_of, elided, filled, span
-from symgrad.render.mathml import to_mathml
+from symgrad.render.layout import printable
+from symgrad.render.mathml import checked
 
 __all__ = ["Writer", "markdown_files", "to_markdown"]
 
 _WIDTH = 66                                          # letters of a formula beside its reason
 _SPECIAL = re.compile(r"([\\`*_\[\]<>$|~&])")
 _START = re.compile(r"^(\s*)(\d+(?=[.)]\s)|[#+-](?=\s))", re.MULTILINE)
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _SIDES = {"l": ":--", "c": ":-:", "r": "--:"}
 
 
@@ -67,13 +67,8 @@ def inline_picture(picture: Picture) -> str:
 
 
 def _words(text: str) -> str:
-    text = _UNPRINTABLE.sub("\ufffd", text)
+    text = printable(text)
     return _START.sub(r"\1\\\2" if not text[:1].isdigit() else r"\1\2", _SPECIAL.sub(r"\\\1", text))
-
-
-def _formula(tex: str) -> str:
-    to_mathml(tex)                                   # refuses what is no formula: a label of the user's may say anything
-    return tex
 
 
 class Writer:
@@ -115,7 +110,7 @@ class Writer:
             case CodeBlock():
                 caption = f"{self.inlines(block.caption)}\n\n" if block.caption else ""
                 fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", block.text)), default=0))
-                return f"{caption}{fence}{_UNPRINTABLE.sub('', block.language).strip()}\n{block.text.rstrip()}\n{fence}\n"
+                return f"{caption}{fence}{printable(block.language).strip()}\n{block.text.rstrip()}\n{fence}\n"
             case Picture():
                 caption = f"\n{self.inlines(block.caption)}\n" if block.caption else ""
                 return f"{self.picture(block)}\n{caption}"
@@ -157,7 +152,7 @@ class Writer:
 
     def line(self, line: Line) -> list[str]:
         """Rows of an aligned environment: the formula, broken where it is long, and the reason beside or below it."""
-        left = _formula(elided(line.left.tex)) if line.left else ""
+        left = checked(elided(line.left.tex)) if line.left else ""
         rows = filled(line, "a page", _WIDTH)
         texts = [f"{'' if k == 0 else chr(92) + 'quad '}{''.join(_cell(cell, first=not j) for j, cell in enumerate(row))}" for k, row in enumerate(rows)]
         found = [f"{left} & {texts[0]}", *(f"& {text}" for text in texts[1:])]
@@ -182,7 +177,7 @@ class Writer:
             case Text():
                 return _words(inline.text)
             case Math():
-                tex = _formula(elided(inline.tex)).replace(r"\|", r"\Vert ").replace("|", r"\vert ")
+                tex = checked(elided(inline.tex)).replace(r"\|", r"\Vert ").replace("|", r"\vert ")
                 return f"$`{tex}`$" if self.github else f"${tex}$"
             case Code():
                 return f"``{inline.text}``" if "`" in inline.text else f"`{inline.text}`"
@@ -205,10 +200,10 @@ def _cell(cell: Cell, first: bool) -> str:
     """A piece of a row, with the room in front that the end of a line would have given it."""
     between = "" if first else " " if cell.infix else r" \, "
     if cell.factor is None:
-        return f"{between}{'{}' if cell.infix and first else ''}{_formula(cell.tex)}"
-    shape = _formula(cell.factor.shape.tex)
+        return f"{between}{'{}' if cell.infix and first else ''}{checked(cell.tex)}"
+    shape = checked(cell.factor.shape.tex)
     below = f"\\substack{{{shape} \\\\ {_reason(cell.factor.note)}}}" if cell.factor.note else shape
-    return f"{between}{cell.join}\\underbrace{{{_formula(cell.tex)}}}_{{{below}}}"
+    return f"{between}{cell.join}\\underbrace{{{checked(cell.tex)}}}_{{{below}}}"
 
 
 def _plain(text: str) -> str:
@@ -222,7 +217,7 @@ def _reason(inlines: Iterable[Inline]) -> str:
     for inline in inlines:
         match inline:
             case Math():
-                found += f" {_formula(inline.tex)}"
+                found += f" {checked(inline.tex)}"
             case Text() | Code() | Reference():
                 found += f"\\text{{{_plain(inline.text)}}}"
             case Emphasis() | Strong():

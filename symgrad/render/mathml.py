@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from symgrad.errors import InputError
 
-__all__ = ["to_mathml"]
+__all__ = ["checked", "to_mathml"]
 
 Strut = Literal["", "line", "fraction"]
 
@@ -60,6 +60,12 @@ def to_mathml(tex: str, *, displaystyle: bool = False, strut: Strut = "", infix:
         height, depth = _HEIGHTS[strut]
         root.insert(0, ElementTree.Element("mspace", {"width": "0", "height": height, "depth": depth}))
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def checked(tex: str) -> str:
+    """The LaTeX itself, once it is known to be a formula: a label of the user's may say anything. Raises InputError as `to_mathml` does."""
+    to_mathml(tex)
+    return tex
 
 
 def _refused(tex: str, reason: str) -> InputError:

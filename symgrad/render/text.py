@@ -1,7 +1,6 @@
 """A document in; plain text for a terminal out, formulas in symgrad notation with the shape under every factor."""
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from symgrad.explain.document import (
@@ -30,12 +29,11 @@ from symgrad.explain.document import (
     Table,
     Text,
 )
-from symgrad.render.layout import arrange, breadth, break_formula, columns, pad, wrap
+from symgrad.render.layout import arrange, breadth, break_formula, columns, pad, printable, wrap
 
 __all__ = ["to_text"]
 
 _COLORS = {"title": "1;34", "strong": "1", "emphasis": "3", "soft": "2", "shape": "36", "good": "32", "bad": "31", "code": "36"}
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNBROKEN = 40                                       # columns up to which a formula in prose is kept on one line
 
 
@@ -92,7 +90,7 @@ class _Writer:
                 cells = [[self.inlines(cell) for cell in row] for row in (block.header, *block.rows)]
                 return [*self.caption(block.caption, width), *columns(cells, block.align or "l" * len(block.header), width)]
             case CodeBlock():
-                source = _UNPRINTABLE.sub("\ufffd", block.text.expandtabs(4).rstrip("\n")).split("\n")
+                source = printable(block.text.expandtabs(4).rstrip("\n")).split("\n")
                 return [*self.caption(block.caption, width), *_indented(source, "    ")]
             case Picture():
                 return [*wrap(f"[Picture: {_line(block.alt)}]", width), *self.caption(block.caption, width)]
@@ -206,7 +204,7 @@ class _Writer:
 
 def _line(text: str) -> str:
     """Words from outside on one line, without anything that a terminal would obey."""
-    return _UNPRINTABLE.sub("\ufffd", text.replace("\n", " ").replace("\t", " "))
+    return printable(text.replace("\n", " ").replace("\t", " "))
 
 
 def _indented(lines: Iterable[str], indent: str, first: str | None = None) -> list[str]:

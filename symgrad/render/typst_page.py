@@ -28,6 +28,7 @@ from symgrad.explain.document import (
     Text,
 )
 from symgrad.render.breaking import Cell, cells, elided, span
+from symgrad.render.layout import printable
 from symgrad.render.pictures import size_of
 from symgrad.render.typst_math import quoted, to_typst_math
 
@@ -35,7 +36,6 @@ __all__ = ["to_typst"]
 
 _WIDTH, _HEIGHT = 482.0, 640.0                       # of what stands on a page, in points
 _UNBROKEN = 16                                       # letters of a formula within a text
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _ALIGN = {"l": "left", "c": "center", "r": "right"}
 _COLOURS = {"why": "#3b6fb6", "reuse": "#2f7d4f", "check": "#17796f", "warning": "#b26a00", "convention": "#6b5b95", "failed": "#b3261e"}
 _START = """\
@@ -101,7 +101,7 @@ def to_typst(document: Document) -> str:
 
 
 def _string(text: str) -> str:
-    return quoted(_UNPRINTABLE.sub("\ufffd", text))
+    return quoted(printable(text))
 
 
 def _words(text: str) -> str:
