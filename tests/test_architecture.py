@@ -21,7 +21,7 @@ LAYERS = (
     {"verbs"}, {"training", "explain", "marking"}, {"render"}, {"outputs"}, {"web"}, {"cli"}, {"__init__", "__main__"},
 )
 RANK = {package: rank for rank, tier in enumerate(LAYERS) for package in tier}
-DOCUMENTS = {"document", "diagram"}                       # all that a format sees of `explain`
+DOCUMENTS = {"document", "diagram", "folding"}                     # all that a format sees of `explain`
 HUBS = {"symgrad/__init__.py", "symgrad/cli.py"}          # import inside functions, so that `--help` is quick
 OPTIONAL = {
     "ziamath", "ziafont", "latex2mathml", "lark", "rich", "click", "typst", "nbformat", "resvg_py", "matplotlib",

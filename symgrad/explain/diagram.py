@@ -7,18 +7,41 @@ from typing import Literal, get_args
 
 from symgrad.errors import InputError
 
-__all__ = ["Box", "Arrow", "Diagram", "BoxKind", "ArrowKind", "Direction"]
+__all__ = ["Arrow", "ArrowKind", "Box", "BoxKind", "Cells", "Diagram", "Direction", "Fact", "Group", "Moment"]
 
-BoxKind = Literal["data", "param", "const", "op", "output", "gradient"]
-ArrowKind = Literal["forward", "backward"]
+BoxKind = Literal["data", "param", "const", "op", "output", "gradient", "fold"]
+ArrowKind = Literal["forward", "backward", "reuse"]
 Direction = Literal["auto", "LR", "TB"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line about a box, shown where a reader asks for it: what it tells ("equation", "shape", "value", "derivative", "cost"), as plain
+    text and, where it is a formula, as LaTeX.
+    """
+
+    label: str
+    text: str
+    tex: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Which entries of a matrix are zero (False), with a line after every `rows_each` rows and `columns_each` columns (0: none)."""
+
+    filled: tuple[tuple[bool, ...], ...]
+    rows_each: int = 0
+    columns_each: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
     """A node: its name twice (LaTeX without delimiters, plain Unicode), its shape twice, and the layer (`group`) it belongs to.
 
-    Invariant: `id`, `tex` and `text` are not empty; `shape_tex`, `shape_text`, `group` and `tooltip` may be.
+    `note_tex` and `note_text` stand under the shape: a value in numbers; in a picture over time they stand in the row of the step.
+    `kept`: the value is cached for the backward pass. `faded`: it is not what the picture is about. `span`: the step that computes it and
+    the one after which it is freed (None: never), in a picture over time. `cells`: where a matrix is zero.
+    Invariant: `id`, `tex` and `text` are not empty; the other texts may be.
     """
 
     id: str
@@ -29,9 +52,16 @@ class Box:
     kind: BoxKind = "op"
     group: str = ""
     tooltip: str = ""
+    note_tex: str = ""
+    note_text: str = ""
+    facts: tuple[Fact, ...] = ()
+    kept: bool = False
+    faded: bool = False
+    span: tuple[int, int | None] | None = None
+    cells: Cells | None = None
 
     def __post_init__(self) -> None:
-        _texts(self, f"box {self.id!r}", "id", "tex", "text", "shape_tex", "shape_text", "group", "tooltip")
+        _texts(self, f"box {self.id!r}", "id", "tex", "text", "shape_tex", "shape_text", "group", "tooltip", "note_tex", "note_text")
         for name in ("id", "tex", "text"):
             if not getattr(self, name).strip():
                 raise InputError(f"box {self.id!r} needs a {name} that is not empty")
@@ -40,7 +70,8 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A value on its way (`forward`: operand to node) or a derivative on its way back (`backward`: node to operand).
+    """A value on its way (`forward`: operand to node), a derivative on its way back (`backward`: node to operand), or a cached value that the
+    backward pass reads (`reuse`).
 
     `tex` and `text` are its label, a local Jacobian or a cotangent for example; both are given, or neither.
     """
@@ -51,6 +82,7 @@ class Arrow:
     text: str = ""
     kind: ArrowKind = "forward"
     tooltip: str = ""
+    faded: bool = False
 
     def __post_init__(self) -> None:
         name = f"arrow {self.tail!r} -> {self.head!r}"
@@ -63,10 +95,36 @@ class Arrow:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Boxes that belong together, a layer or a step: `name` is what boxes and groups within call it and what is shown.
+
+    `parent`: the group around it, empty for none. `count`: how many groups alike it holds, 1 for a single layer.
+    """
+
+    name: str
+    parent: str = ""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One step of the passes: its title, its formula, the boxes (ids) and arrows (numbers) it is about, and the cached values (ids) it reads."""
+
+    title: str
+    tex: str
+    text: str
+    boxes: tuple[str, ...]
+    arrows: tuple[int, ...] = ()
+    reads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Diagram:
     """A picture: at least one box, ids that differ, arrows between boxes that exist; parallel arrows are kept apart.
 
     `direction` is that of the forward arrows; "auto" takes what fits a page. `legend` explains the forms of the boxes.
+    `groups`: what is known of the groups that boxes name, apart from their names. `moments`: both passes, step by step.
+    A picture over time has a span for every box; its rows are the steps.
     """
 
     title: str
@@ -74,6 +132,8 @@ class Diagram:
     arrows: tuple[Arrow, ...] = ()
     direction: Direction = "auto"
     legend: bool = True
+    groups: tuple[Group, ...] = ()
+    moments: tuple[Moment, ...] = ()
 
     def __post_init__(self) -> None:
         _texts(self, "a diagram", "title")
@@ -92,6 +152,20 @@ class Diagram:
             for end in (arrow.tail, arrow.head):
                 if end not in known:
                     raise InputError(f"arrow {arrow.tail!r} -> {arrow.head!r}: there is no box {end!r}")
+        for moment in self.moments:
+            if not known.issuperset(moment.boxes + moment.reads) or not all(0 <= number < len(self.arrows) for number in moment.arrows):
+                raise InputError(f"the moment {moment.title!r} is about boxes or arrows that are not in the picture")
+        if 0 < sum(box.span is not None for box in self.boxes) < len(self.boxes):
+            raise InputError("in a picture over time every box has a span")
+
+    def around(self, group: str) -> list[Group]:
+        """The group of that name and those around it, outermost first; nothing for the empty name."""
+        known = {g.name: g for g in self.groups}
+        found: list[Group] = []
+        while group.strip() and group not in {g.name for g in found}:
+            found.insert(0, known.get(group, Group(group)))
+            group = found[0].parent
+        return found
 
 
 def _texts(value: object, owner: str, *names: str) -> None:

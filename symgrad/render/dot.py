@@ -14,9 +14,11 @@ _NODES: dict[str, dict[str, str]] = {
     "data": {"shape": "box", "style": "rounded", "color": "#00805f"}, "param": {"shape": "box", "peripheries": "2", "color": "#b97f00"},
     "const": {"shape": "box", "style": "dotted", "color": "#6b7680"}, "op": {"shape": "box", "color": "#0072b2"},
     "output": {"shape": "octagon", "penwidth": "2", "color": "#a8487f"},
-    "gradient": {"shape": "box", "style": "dashed", "color": "#b04a00"},
+    "gradient": {"shape": "box", "style": "dashed", "color": "#b04a00"}, "fold": {"shape": "box3d", "color": "#3f4a55"},
 }
 _BACKWARD = {"style": "dashed", "dir": "back", "color": "#b04a00", "fontcolor": "#b04a00"}
+_REUSE = {"style": "dotted", "color": "#0072b2"}
+_FADED = {"color": "#c4c9ce", "fontcolor": "#c4c9ce"}
 
 
 def to_dot(diagram: Diagram) -> str:
@@ -28,8 +30,10 @@ def to_dot(diagram: Diagram) -> str:
     if diagram.title.strip():
         graph.attr(label=_escaped(diagram.title), labelloc="t")
     names = {box.id: f"n{number}" for number, box in enumerate(diagram.boxes)}
-    for number, group in enumerate(dict.fromkeys(box.group for box in diagram.boxes)):
-        members = [box for box in diagram.boxes if box.group == group]
+    groups: dict[str, list[Box]] = {}
+    for box in diagram.boxes:
+        groups.setdefault(box.group, []).append(box)
+    for number, (group, members) in enumerate(groups.items()):
         if group.strip():
             with graph.subgraph(name=f"cluster_{number}") as cluster:
                 cluster.attr(label=_escaped(group), labeljust="l", color="#a9b4bf", style="rounded")
@@ -38,18 +42,20 @@ def to_dot(diagram: Diagram) -> str:
             _add(graph, members, names)
     for arrow in diagram.arrows:
         label = {"label": _escaped(arrow.text)} if arrow.text.strip() else {}
-        if arrow.kind == "forward":
-            graph.edge(names[arrow.tail], names[arrow.head], **label)
+        faded = _FADED if arrow.faded else {}
+        if arrow.kind == "backward":
+            graph.edge(names[arrow.head], names[arrow.tail], **label, **{**_BACKWARD, **faded})
         else:
-            graph.edge(names[arrow.head], names[arrow.tail], **label, **_BACKWARD)
+            graph.edge(names[arrow.tail], names[arrow.head], **label, **{**(_REUSE if arrow.kind == "reuse" else {}), **faded})
     return str(graph.source)
 
 
 def _add(graph: Digraph, boxes: list[Box], names: dict[str, str]) -> None:
     for box in boxes:
-        label = "\n".join(filter(None, (box.text, box.shape_text)))
+        cells = ["".join("■" if full else "□" for full in row) for row in box.cells.filled] if box.cells else []
+        label = "\n".join(filter(None, (*cells, box.text, box.shape_text, box.note_text, "(cached)" if box.kept else "")))
         tooltip = {"tooltip": _escaped(box.tooltip)} if box.tooltip else {}
-        graph.node(names[box.id], _escaped(label), **_NODES[box.kind], **tooltip)
+        graph.node(names[box.id], _escaped(label), **{**_NODES[box.kind], **(_FADED if box.faded else {})}, **tooltip)
 
 
 def _escaped(text: str) -> str:

@@ -7,34 +7,51 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from symgrad.errors import InputError
-from symgrad.explain.diagram import Arrow, Box, Diagram
+from symgrad.explain.diagram import Arrow, Box, Cells, Diagram
 from symgrad.render.curves import attached, beside, towards
 from symgrad.render.engines import place
 from symgrad.render.geometry import Curve, Edge, Group, Layout, Point, Rect, Size, Sketch
 from symgrad.render.glyphs import Drawing, formula, shortened, words
 from symgrad.render.nudge import off_the_lines
 from symgrad.render.ranks import ranks
+from symgrad.render.timeline import Lifeline, place_in_time
 
 __all__ = ["Face", "Route", "Figure", "figure", "title_lines"]
 
 PAGE_WIDTH = 900                                     # pixels a picture may be wide before it runs downwards instead
-_NAME, _SHAPE, _LABEL, _GROUP = 14.0, 10.5, 11.5, 10.5    # letter sizes, pixels
+_NAME, _SHAPE, _LABEL, _GROUP, _NOTE = 14.0, 10.5, 11.5, 10.5, 11.5    # letter sizes, pixels
 _WIDEST, _TALLEST = 260.0, 170.0                     # a formula beyond that is drawn smaller, then replaced by plain text
 _MANY = 200                                          # boxes above which names are plain text, for speed
 _AIR = 12.0                                          # room that a label has beyond its own size
 _AWAY = 2.5                                          # how far the label is moved away from its arrow within that room
 _LANE = 3.4                                          # half the distance of a forward arrow from its backward arrow
-_PADS: dict[str, tuple[float, float]] = {"param": (13, 10), "output": (14, 9)}
+_PADS: dict[str, tuple[float, float]] = {"param": (13, 10), "output": (14, 9), "fold": (14, 10)}
+_CELLS, _CELL = 96.0, 13.0                           # the longer side of a matrix of cells at most, one cell at most
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """What stands in a box: the name, the shape beneath it where there is one, and the size of the whole box."""
+    """What stands in a box, one below the other and each only where there is one: cells, the name, the shape, a note; and the size of it all.
+
+    `cell` is the side of a cell.
+    """
 
     box: Box
     name: Drawing
     shape: Drawing | None
+    note: Drawing | None
     size: Size
+    cell: float = 0
+
+    @property
+    def cells(self) -> Size:
+        """What the matrix of cells takes."""
+        return _cells_size(self.box.cells, self.cell)
+
+    def parts(self) -> list[tuple[str, Size]]:
+        """What stands in the box, from the top: what it is, and its size."""
+        drawings = (("name", self.name), ("shape", self.shape), ("note", self.note))
+        return [*([("cells", self.cells)] if self.box.cells else []), *((what, drawing.size) for what, drawing in drawings if drawing)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +67,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A diagram laid out; `faces` in the order of its boxes, `routes` of its arrows, `groups` as (name, label) of its frames."""
+    """A diagram laid out; `faces` in the order of its boxes, `routes` of its arrows, `groups` as (name, label) of its frames.
+
+    A picture over time has beside that the `lifelines` of its values, and its `notes` with their upper left corners.
+    """
 
     diagram: Diagram
     layout: Layout
@@ -58,6 +78,8 @@ class Figure:
     faces: tuple[Face, ...]
     routes: tuple[Route, ...]
     groups: tuple[tuple[str, Drawing], ...]
+    lifelines: tuple[Lifeline, ...] = ()
+    notes: tuple[tuple[Drawing, Point], ...] = ()
 
 
 def figure(diagram: Diagram) -> Figure:
@@ -66,6 +88,8 @@ def figure(diagram: Diagram) -> Figure:
     Raises:
         InputError: SYMGRAD_ENGINE names an engine that is unknown or gives no layout.
     """
+    if diagram.boxes[0].span is not None:
+        return _over_time(diagram)
     cheap = len(diagram.boxes) > _MANY
     faces = tuple(_face(box, cheap) for box in diagram.boxes)
     labels = [_fitted(arrow.tex, arrow.text, _LABEL, cheap) if arrow.tex.strip() else None for arrow in diagram.arrows]
@@ -74,8 +98,8 @@ def figure(diagram: Diagram) -> Figure:
     edges = tuple(Edge(index[tail], index[head], _room([labels[arrow] for arrow in arrows])) for tail, head, arrows in lanes)
     members: dict[str, list[int]] = defaultdict(list)
     for number, box in enumerate(diagram.boxes):
-        if box.group.strip():
-            members[box.group].append(number)
+        if frame := next((group.name for group in diagram.around(box.group) if group.count == 1), ""):
+            members[frame].append(number)
     groups = tuple((name, shortened(name, _GROUP, _WIDEST)) for name in members)
     frames = tuple(Group(tuple(members[name]), label.size) for name, label in groups)
     sizes = tuple(face.size for face in faces)
@@ -96,25 +120,48 @@ def figure(diagram: Diagram) -> Figure:
                   tuple(replace(route, room=room) for route, room in zip(routes, rooms, strict=True)), groups)
 
 
+def _over_time(diagram: Diagram) -> Figure:
+    """Time runs downwards, a row for each step; what a step computes lives in a column until it is freed."""
+    cheap = len(diagram.boxes) > _MANY
+    faces = tuple(_face(replace(box, note_tex="", note_text=""), cheap) for box in diagram.boxes)
+    notes = [_fitted(box.note_tex, box.note_text, _NOTE, cheap, 1.6 * _WIDEST) if box.note_text.strip() else None for box in diagram.boxes]
+    names = list(dict.fromkeys(box.group for box in diagram.boxes if box.group.strip()))
+    groups = tuple((name, shortened(name, _GROUP, _WIDEST)) for name in names)
+    phases = tuple(Group(tuple(k for k, box in enumerate(diagram.boxes) if box.group == name), label.size) for name, label in groups)
+    index = {box.id: number for number, box in enumerate(diagram.boxes)}
+    made = place_in_time([face.size for face in faces], [box.span or (0, None) for box in diagram.boxes], [box.kept for box in diagram.boxes],
+                         [(index[arrow.tail], index[arrow.head]) for arrow in diagram.arrows], [note.size if note else None for note in notes], phases)
+    routes = tuple(Route(k, arrow, made.layout.curves[k], None, None) for k, arrow in enumerate(diagram.arrows))
+    placed = tuple((note, corner) for note, corner in zip(notes, made.notes, strict=True) if note and corner)
+    return Figure(diagram, made.layout, "TB", faces, routes, groups, made.lifelines, placed)
+
+
 def _face(box: Box, cheap: bool) -> Face:
     name = _fitted(box.tex, box.text, _NAME, cheap)
     shape = _fitted(box.shape_tex, box.shape_text or box.shape_tex, _SHAPE, cheap) if (box.shape_tex or box.shape_text).strip() else None
+    note = _fitted(box.note_tex, box.note_text, _NOTE, cheap) if (box.note_tex or box.note_text).strip() else None
     wide, high = _PADS.get(box.kind, (10, 7))
-    width = max(name.size.width, shape.size.width if shape else 0) + 2 * wide
-    height = name.size.height + (shape.size.height + 3 if shape else 0) + 2 * high
-    return Face(box, name, shape, Size(max(width, 36), max(height, 30)))
+    rows, columns = (len(box.cells.filled), len(box.cells.filled[0])) if box.cells else (0, 0)
+    face = Face(box, name, shape, note, Size(0, 0), min(_CELL, _CELLS / max(rows, columns, 1)))
+    sizes = [size for _, size in face.parts()]
+    width, height = max(size.width for size in sizes) + 2 * wide, sum(size.height + 3 for size in sizes) - 3 + 2 * high
+    return replace(face, size=Size(max(width, 36), max(height, 30)))
 
 
-def _fitted(tex: str, text: str, pixels: float, cheap: bool) -> Drawing:
+def _cells_size(cells: Cells | None, side: float) -> Size:
+    return Size(side * len(cells.filled[0]), side * len(cells.filled) + 3) if cells else Size(0, 0)
+
+
+def _fitted(tex: str, text: str, pixels: float, cheap: bool, widest: float = _WIDEST) -> Drawing:
     """The formula, smaller if it is too big, plain text if that does not help or it cannot be drawn."""
     for size in () if cheap or not tex.strip() else (pixels, pixels * 0.8):
         try:
             drawing = formula(tex, size)
         except InputError:
             break
-        if drawing.size.width <= _WIDEST and drawing.size.height <= _TALLEST:
+        if drawing.size.width <= widest and drawing.size.height <= _TALLEST:
             return drawing
-    return shortened(text, pixels * 0.9, _WIDEST)
+    return shortened(text, pixels * 0.9, widest)
 
 
 def _lanes(diagram: Diagram) -> list[tuple[str, str, list[int]]]:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import get_args
 
 from symgrad.errors import InputError
-from symgrad.explain.diagram import BoxKind, Diagram
+from symgrad.explain.diagram import BoxKind, Cells, Diagram
 from symgrad.render.curves import arrow
 from symgrad.render.figure import Face, Figure, Route, figure, title_lines
 from symgrad.render.geometry import Curve, Frame, Point, Rect, Size
 from symgrad.render.glyphs import Drawing, Glyph, words
 from symgrad.render.theme import Theme, style_sheet
+from symgrad.render.timeline import Lifeline
 
 __all__ = ["to_svg"]
 
@@ -20,7 +21,7 @@ _MARGIN, _TITLE, _LEGEND, _NARROWEST = 10.0, 16.0, 11.0, 320.0
 _SAMPLE = Size(26, 16)
 _WORDS: dict[str, str] = {
     "data": "data", "param": "parameter", "const": "constant", "op": "operation", "output": "output", "gradient": "gradient",
-    "forward": "value", "backward": "derivative",
+    "fold": "layers, folded", "kept": "cached", "forward": "value", "backward": "derivative", "reuse": "cached value read",
 }
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -63,7 +64,8 @@ class _Writer:
         body = "".join((
             self.title(title, width), f'<g transform="translate({_at(left)} {_at(top)})">\n',
             *(self.frame(frame, label, name) for frame, (name, label) in zip(drawn.layout.frames, drawn.groups, strict=True) if frame),
-            *map(self.route, drawn.routes),
+            *map(self.lifeline, drawn.lifelines), *map(self.route, drawn.routes),
+            *(self.drawing(note, corner, "note") for note, corner in drawn.notes),
             *(self.box(number, face, rect) for number, (face, rect) in enumerate(zip(drawn.faces, drawn.layout.boxes, strict=True))),
             "</g>\n", legend))
         outlines = "".join(f'<path id="{self.prefix}-{number}" d="{outline}"/>' for outline, number in self.glyphs.items())
@@ -101,30 +103,46 @@ class _Writer:
         return (f'<g class="group"><title>{_escaped(name)}</title><rect class="frame" {_sides(frame.outline)} rx="9"/>'
                 f'{self.drawing(label, Point(frame.label.left, frame.label.top), "small")}</g>\n')
 
+    def lifeline(self, line: Lifeline) -> str:
+        end = f'<path class="line" d="M{_pair(Point(line.rect.left - 3, line.rect.bottom))}H{_at(line.rect.right + 3)}"/>' if line.ends else ""
+        return f'<g class="{"life kept" if line.kept else "life"}"><rect class="held" {_sides(line.rect)}/>{end}</g>\n'
+
     def route(self, route: Route) -> str:
         written = route.arrow.tooltip or (f"{self.names[route.arrow.tail]} → {self.names[route.arrow.head]}"
                                           + (f": {route.arrow.tex}" if route.arrow.tex.strip() else ""))
         label = self.drawing(route.label, Point(route.room.left, route.room.top), "label") if route.label and route.room else ""
-        return (f'<g class="arrow {route.arrow.kind}" id="{self.prefix}-a{route.number}"><title>{_escaped(written)}</title>\n'
-                f"{_arrow(route.curve)}{label}</g>\n")
+        ends = f'data-tail="{_escaped(route.arrow.tail)}" data-head="{_escaped(route.arrow.head)}"'
+        return (f'<g class="arrow {route.arrow.kind}{" faded" if route.arrow.faded else ""}" id="{self.prefix}-a{route.number}" {ends}>'
+                f"<title>{_escaped(written)}</title>\n{_arrow(route.curve)}{label}</g>\n")
 
     def box(self, number: int, face: Face, rect: Rect) -> str:
         box = face.box
         tooltip = box.tooltip or " ".join(filter(None, (box.text, f"({box.shape_text})" if box.shape_text.strip() else "")))
-        height = face.name.size.height + (face.shape.size.height + 3 if face.shape else 0)
-        x, y = rect.centre.x, rect.centre.y - height / 2
-        name = self.drawing(face.name, Point(x - face.name.size.width / 2, y), "ink")
-        shape = ""
-        if face.shape:
-            shape = self.drawing(face.shape, Point(x - face.shape.size.width / 2, y + height - face.shape.size.height), "small")
-        return (f'<g class="box {box.kind}" id="{self.prefix}-b{number}" data-id="{_escaped(box.id)}" role="img" '
-                f'aria-label="{_escaped(box.tex)}"><title>{_escaped(tooltip)}</title>{_form(box.kind, rect)}\n{name}{shape}</g>\n')
+        x, y = rect.centre.x, rect.centre.y - (sum(size.height + 3 for _, size in face.parts()) - 3) / 2
+        inside = ""
+        for what, size in face.parts():
+            corner = Point(x - size.width / 2, y)
+            match what:
+                case "cells" if box.cells:
+                    inside += _cells(box.cells, corner, face.cell)
+                case "name":
+                    inside += self.drawing(face.name, corner, "ink")
+                case "shape" if face.shape:
+                    inside += self.drawing(face.shape, corner, "small")
+                case "note" if face.note:
+                    inside += self.drawing(face.note, corner, "note")
+            y += size.height + 3
+        style = f"box {box.kind}" + " kept" * box.kept + " faded" * box.faded
+        mark = f'<circle class="mark" cx="{_at(rect.right - 1)}" cy="{_at(rect.top + 1)}" r="4"/>' if box.kept else ""
+        return (f'<g class="{style}" id="{self.prefix}-b{number}" data-id="{_escaped(box.id)}" role="img" '
+                f'aria-label="{_escaped(box.tex)}"><title>{_escaped(tooltip)}</title>{_form(box.kind, rect)}{mark}\n{inside}</g>\n')
 
     def legend(self, width: float, top: float) -> tuple[str, float]:
         """Samples of what occurs, in rows of at most that width, and their height; nothing if only one kind of thing occurs."""
         diagram = self.figure.diagram
         used: set[str] = {box.kind for box in diagram.boxes}
         used.update(arrow.kind for arrow in diagram.arrows)
+        used.update("kept" for box in diagram.boxes if box.kept)
         kinds = [kind for kind in _WORDS if kind in used]
         if len(kinds) < 3:
             return "", 0
@@ -152,7 +170,9 @@ def _sample(kind: str, x: float, middle: float) -> str:
     if kind in get_args(BoxKind):
         return _form(kind, Rect(x, middle - _SAMPLE.height / 2, x + _SAMPLE.width, middle + _SAMPLE.height / 2))
     start, end = Point(x - 2, middle), Point(x + _SAMPLE.width, middle)
-    start, end = (start, end) if kind == "forward" else (end, start)
+    if kind == "kept":
+        return f'<circle class="mark" cx="{_at(x + _SAMPLE.width / 2)}" cy="{_at(middle)}" r="4"/>'
+    start, end = (end, start) if kind == "backward" else (start, end)
     return _arrow((start, start, end, end))
 
 
@@ -168,7 +188,34 @@ def _form(kind: str, rect: Rect) -> str:
         corners = [(left + cut, top), (right - cut, top), (right, top + cut), (right, bottom - cut),
                    (right - cut, bottom), (left + cut, bottom), (left, bottom - cut), (left, top + cut)]
         return f'<path class="form" d="M{"L".join(_pair(Point(*corner)) for corner in corners)}Z"/>'
+    if kind == "fold":                               # a pile of three cards, the last one in front
+        cards = (Rect(rect.left + 6 - 3 * k, rect.top + 2 * k, rect.right - 3 * k, rect.bottom - 4 + 2 * k) for k in range(3))
+        return "".join(f'<rect class="form" {_sides(card)} rx="3"/>' for card in cards)
     return f'<rect class="form" {_sides(rect)} rx="3"/>'
+
+
+def _cells(cells: Cells, corner: Point, side: float) -> str:
+    """A matrix of cells: neighbours that are filled are one bar; lines around it and between its blocks."""
+    high, wide = len(cells.filled), len(cells.filled[0])
+    bars = []
+    for row, line in enumerate(cells.filled):
+        column = 0
+        while column < wide:
+            end = column
+            while end < wide and line[end]:
+                end += 1
+            if end > column:
+                left, top = corner.x + column * side, corner.y + row * side
+                bars.append(f'<rect class="full" {_sides(Rect(left, top, left + (end - column) * side, top + side), 2)}/>')
+            column = end + 1
+    lines = [f"M{_at(corner.x)},{_at(corner.y + k * side)}h{_at(wide * side)}" for k in _lines(high, cells.rows_each)]
+    lines += [f"M{_at(corner.x + k * side)},{_at(corner.y)}v{_at(high * side)}" for k in _lines(wide, cells.columns_each)]
+    outline = Rect(corner.x, corner.y, corner.x + wide * side, corner.y + high * side)
+    return f'<rect class="zero" {_sides(outline)}/>{"".join(bars)}<path class="rule" d="{"".join(lines)}"/>\n'
+
+
+def _lines(count: int, each: int) -> list[int]:
+    return [0, *(range(each, count, each) if each else ()), count]
 
 
 def _arrow(curve: Curve) -> str:

@@ -9,42 +9,47 @@ Theme = Literal["light", "dark", "auto"]
 
 
 class _Colours(NamedTuple):
-    """Paper, ink, shapes and other small print, arrows, derivatives, frames; fill and border of each kind of box."""
+    """Paper, ink, shapes and other small print, arrows, derivatives, what is cached, frames; fill and border of each kind of box."""
 
     paper: str
     ink: str
     small: str
     line: str
     back: str
+    kept: str
     frame: str
     boxes: tuple[tuple[str, str, str], ...]
 
 
-_LIGHT = _Colours("#ffffff", "#16191d", "#5c6670", "#3f4a55", "#b04a00", "#eef1f4", (
+_LIGHT = _Colours("#ffffff", "#16191d", "#5c6670", "#3f4a55", "#b04a00", "#0072b2", "#f2f4f6", (
     ("data", "#e6f5f0", "#00805f"), ("param", "#fdf3dd", "#b97f00"), ("const", "#f3f4f5", "#6b7680"), ("op", "#e9f2fa", "#0072b2"),
-    ("output", "#f8ebf3", "#a8487f"), ("gradient", "#fdede3", "#b04a00")))
-_DARK = _Colours("#14181d", "#e9ecef", "#a3aeb9", "#aab5c0", "#ff9a57", "#1f262e", (
+    ("output", "#f8ebf3", "#a8487f"), ("gradient", "#fdede3", "#b04a00"), ("fold", "#eef1f4", "#3f4a55")))
+_DARK = _Colours("#14181d", "#e9ecef", "#a3aeb9", "#aab5c0", "#ff9a57", "#56b4e9", "#1b2128", (
     ("data", "#0f2b25", "#2fc79d"), ("param", "#33290f", "#e69f00"), ("const", "#22272d", "#8d99a5"), ("op", "#12283a", "#56b4e9"),
-    ("output", "#36202f", "#e08fbb"), ("gradient", "#38230f", "#ff9a57")))
+    ("output", "#36202f", "#e08fbb"), ("gradient", "#38230f", "#ff9a57"), ("fold", "#1f262e", "#aab5c0")))
 _FORMS = (("op", "stroke-width:1.2"), ("data", "stroke-width:1.2"), ("param", "stroke-width:1.2"),
           ("const", "stroke-width:1.2;stroke-dasharray:1.5 2.5"), ("output", "stroke-width:2.2"),
-          ("gradient", "stroke-width:1.3;stroke-dasharray:5 3"))
+          ("gradient", "stroke-width:1.3;stroke-dasharray:5 3"), ("fold", "stroke-width:1.2"))
 
 
 def style_sheet(theme: Theme, scope: str) -> str:
     """CSS for the classes of a picture below an element of class `scope`; "auto" follows the reader's system."""
-    forms = [f".{scope} .line{{fill:none;stroke-width:1.25}}", f".{scope} .backward .line{{stroke-dasharray:5 3}}"]
+    forms = [f".{scope} .line{{fill:none;stroke-width:1.25}}", f".{scope} .backward .line{{stroke-dasharray:5 3}}",
+             f".{scope} .reuse .line{{stroke-dasharray:1.5 2.5;stroke-width:1.6}}", f".{scope} .faded{{opacity:.28}}",
+             f".{scope} .life .line{{stroke-width:1.6}}", f".{scope} .rule{{fill:none;stroke-width:.6}}"]
     forms += [f".{scope} .{kind} .form{{{style}}}" for kind, style in _FORMS]
     sheet = "".join(forms) + _colours(_DARK if theme == "dark" else _LIGHT, scope)
     return sheet + (f"@media (prefers-color-scheme:dark){{{_colours(_DARK, scope)}}}" if theme == "auto" else "")
 
 
 def _colours(colours: _Colours, scope: str) -> str:
-    arrows = (("forward", colours.line), ("backward", colours.back))
+    arrows = (("forward", colours.line), ("backward", colours.back), ("reuse", colours.kept), ("life", colours.line), ("kept", colours.kept))
     rules = [
         (".paper", f"fill:{colours.paper}"), (".ink", f"fill:{colours.ink}"), (".small", f"fill:{colours.small}"),
         (".frame", f"fill:{colours.frame}"),
         *((f".{kind} .line", f"stroke:{colour}") for kind, colour in arrows),
-        *((f".{kind} .{part}", f"fill:{colour}") for kind, colour in arrows for part in ("tip", "label")),
+        *((f".{kind} .{part}", f"fill:{colour}") for kind, colour in arrows for part in ("tip", "label", "held")),
+        (".note", f"fill:{colours.small}"), (".mark", f"fill:{colours.kept};stroke:{colours.paper}"),
+        (".zero", f"fill:{colours.paper}"), (".full", f"fill:{colours.kept}"), (".rule", f"stroke:{colours.small}"),
         *((f".{kind} .form", f"fill:{fill};stroke:{stroke}") for kind, fill, stroke in colours.boxes)]
     return "".join(f".{scope} {selector}{{{style}}}" for selector, style in rules)

@@ -1,0 +1,134 @@
+"""A diagram and the groups to close in; the diagram with one box for each of them out."""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from itertools import combinations
+
+from symgrad.explain.diagram import Arrow, Box, Diagram, Fact, Group, Moment
+
+__all__ = ["MOST", "automatic", "folded", "outermost", "states"]
+
+MOST = 60
+"""A picture of more boxes than this is folded by itself."""
+_MANY = 400                                          # boxes that a page still shows unfolded
+_FREELY = 4                                          # so many groups open and close in every combination
+
+
+def outermost(diagram: Diagram) -> list[Group]:
+    """The groups that no other one holds, in the order of their first boxes."""
+    return list(dict.fromkeys(around[0] for box in diagram.boxes if (around := diagram.around(box.group))))
+
+
+def automatic(diagram: Diagram, most: int = MOST) -> frozenset[str]:
+    """The groups to close so that at most so many boxes are left, if that can be: repeated layers first, then every outermost group."""
+    if len(diagram.boxes) <= most:
+        return frozenset()
+    outer = outermost(diagram)
+    repeated = frozenset(group.name for group in outer if group.count > 1)
+    if repeated and len(folded(diagram, repeated).boxes) <= most:
+        return repeated
+    return frozenset(group.name for group in outer)
+
+
+def states(diagram: Diagram, start: Collection[str]) -> list[frozenset[str]]:
+    """The sets of closed groups that a page can show, the first one at the start: all of them for few groups, else those that
+    open or close one group from where everything is closed, or open.
+    """
+    names = [group.name for group in outermost(diagram)]
+    found = [frozenset(start)]
+    if len(names) <= _FREELY:
+        found += [frozenset(closed) for many in range(len(names) + 1) for closed in combinations(names, many)]
+    else:
+        every = frozenset(names)
+        found += [every, frozenset(), *(every - {name} for name in names), *(frozenset({name}) for name in names)]
+    sizes = {closed: len(folded(diagram, closed).boxes) for closed in dict.fromkeys(found)}
+    small = [closed for closed in sizes if closed == found[0] or sizes[closed] <= _MANY]
+    kept, total = small[:1], 0
+    for closed in small[1:]:                         # a page of a few thousand boxes in all still opens at once
+        total += sizes[closed]
+        if total <= 5 * _MANY:
+            kept.append(closed)
+    return kept
+
+
+def folded(diagram: Diagram, closed: Collection[str]) -> Diagram:
+    """The diagram with one box for each closed group; arrows that come to lie on one another are one, without a label where they were several.
+
+    The box of a group has the shapes that go in and come out; what is inside stands in its facts.
+    """
+    place: dict[str, str] = {}                       # box id -> id of what is shown for it
+    members: dict[str, list[Box]] = {}
+    for box in diagram.boxes:
+        group = next((g.name for g in diagram.around(box.group) if g.name in closed), None)
+        place[box.id] = box.id if group is None else f"fold:{group}"
+        if group is not None:
+            members.setdefault(group, []).append(box)
+    if not members:
+        return diagram
+    boxes: dict[str, Box] = {}
+    for box in diagram.boxes:
+        shown = place[box.id]
+        if shown == box.id:
+            boxes[shown] = box
+        elif shown not in boxes:
+            group = shown.removeprefix("fold:")
+            boxes[shown] = _closed(diagram, diagram.around(group), members[group])
+    ends = [(place[a.tail], place[a.head], a.kind) for a in diagram.arrows]
+    often = Counter(ends)
+    numbers: dict[tuple[str, str, str], int] = {}
+    arrows: list[Arrow] = []
+    moved: list[int | None] = []                     # number of each old arrow in the new picture
+    for arrow, key in zip(diagram.arrows, ends, strict=True):
+        tail, head, _ = key
+        touched = (tail, head) != (arrow.tail, arrow.head)
+        if tail == head:
+            moved.append(None)
+        elif touched and often[key] > 1 and key in numbers:
+            moved.append(numbers[key])
+            arrows[numbers[key]] = replace(arrows[numbers[key]], faded=arrows[numbers[key]].faded and arrow.faded)
+        else:
+            numbers[key] = len(arrows)
+            moved.append(len(arrows))
+            several = touched and often[key] > 1
+            arrows.append(Arrow(tail, head, "" if several else arrow.tex, "" if several else arrow.text, arrow.kind,
+                                f"{often[key]} {'values' if arrow.kind == 'forward' else 'derivatives'}" if several else arrow.tooltip, arrow.faded))
+    return replace(diagram, boxes=tuple(boxes.values()), arrows=tuple(arrows), moments=_moments(diagram.moments, place, moved))
+
+
+def _closed(diagram: Diagram, around: list[Group], members: list[Box]) -> Box:
+    """The box of a closed group."""
+    group = around[-1]
+    inside = {box.id for box in members}
+    by_id = {box.id: box for box in diagram.boxes}
+    entering = [by_id[a.tail] for a in diagram.arrows if a.kind == "forward" and a.head in inside and a.tail not in inside]
+    leaving = [by_id[a.tail] for a in diagram.arrows if a.kind == "forward" and a.tail in inside and a.head not in inside]
+    border = [_border([box for box in side if box.kind != "param"]) for side in (entering, leaving or members[-1:])]
+    kinds = Counter(box.kind for box in members)
+    holds = [f"{many} {word if many == 1 else word + 's'}" for word, many in
+             (("parameter", kinds["param"]), ("value", len(members) - kinds["param"] - kinds["data"] - kinds["const"])) if many]
+    shape_text = " → ".join(text for _, text in border) if all(text for _, text in border) else ""
+    shape_tex = r" \to ".join(tex for tex, _ in border) if shape_text and all(tex for tex, _ in border) else ""
+    facts = (Fact("holds", ", ".join(holds)), Fact("values", ", ".join(box.text for box in members[:40]) + (", …" if len(members) > 40 else "")))
+    times = f" × {group.count}" if group.count > 1 else ""
+    name = f"{group.name}{times}"
+    return Box(f"fold:{group.name}", rf"\text{{{_plain(group.name)}}}" + (rf"\;\times {group.count}" if times else ""), name, shape_tex, shape_text,
+               "fold", group.parent, f"{name}: {', '.join(holds)}", facts=facts, faded=all(box.faded for box in members),
+               kept=any(box.kept for box in members))
+
+
+def _border(boxes: Iterable[Box]) -> tuple[str, str]:
+    """The shapes of what crosses a border, each once, as LaTeX and as text."""
+    shapes = list(dict.fromkeys((box.shape_tex, box.shape_text) for box in boxes if box.shape_text.strip()))[:3]
+    return ", ".join(tex for tex, _ in shapes), ", ".join(text for _, text in shapes)
+
+
+def _plain(text: str) -> str:
+    """Words that LaTeX shows as they are: what it takes for a command is left out."""
+    return "".join(letter for letter in text if letter not in "\\{}$%#&_^~") or "layers"
+
+
+def _moments(moments: Iterable[Moment], place: dict[str, str], moved: list[int | None]) -> tuple[Moment, ...]:
+    return tuple(replace(m, boxes=tuple(dict.fromkeys(place[b] for b in m.boxes)), reads=tuple(dict.fromkeys(place[b] for b in m.reads)),
+                         arrows=tuple(dict.fromkeys(k for a in m.arrows if (k := moved[a]) is not None))) for m in moments)
