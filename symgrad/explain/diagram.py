@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from symgrad.errors import InputError
@@ -134,8 +134,10 @@ class Diagram:
     legend: bool = True
     groups: tuple[Group, ...] = ()
     moments: tuple[Moment, ...] = ()
+    _known: dict[str, Group] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_known", {group.name: group for group in self.groups})
         _texts(self, "a diagram", "title")
         for name, kind in (("boxes", Box), ("arrows", Arrow)):
             members = getattr(self, name)
@@ -160,10 +162,9 @@ class Diagram:
 
     def around(self, group: str) -> list[Group]:
         """The group of that name and those around it, outermost first; nothing for the empty name."""
-        known = {g.name: g for g in self.groups}
         found: list[Group] = []
         while group.strip() and group not in {g.name for g in found}:
-            found.insert(0, known.get(group, Group(group)))
+            found.insert(0, self._known.get(group, Group(group)))
             group = found[0].parent
         return found
 
