@@ -19,6 +19,7 @@ __all__ = ["into_columns"]
 _LONG, _SLIM, _SHAPE = 3000.0, 4.0, 1.3              # a ribbon: so many pixels, so many times its width; the columns' width by their height
 _AIR, _ROUND, _MARGIN = 16.0, 6.0, 4.0               # beside the lines in a gutter, their corners, around everything
 _NARROW = 4.0                                        # no cut through a gap that is smaller
+_NOT_MOVED = Point(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class _Column:
     bottom: float
     left: float = float("inf")
     right: float = float("-inf")
-    by: Point = Point(0, 0)
+    by: Point = _NOT_MOVED
 
     def take(self, left: float, right: float) -> None:
         self.left, self.right = min(self.left, left), max(self.right, right)
