@@ -10,7 +10,7 @@ from symgrad.errors import InputError
 __all__ = ["Arrow", "ArrowKind", "Box", "BoxKind", "Cells", "Diagram", "Direction", "Fact", "Group", "Moment"]
 
 BoxKind = Literal["data", "param", "const", "op", "output", "gradient", "fold"]
-ArrowKind = Literal["forward", "backward", "reuse"]
+ArrowKind = Literal["forward", "backward", "reuse", "product"]
 Direction = Literal["auto", "LR", "TB"]
 
 
@@ -70,8 +70,8 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A value on its way (`forward`: operand to node), a derivative on its way back (`backward`: node to operand), or a cached value that the
-    backward pass reads (`reuse`).
+    """A value on its way (`forward`: operand to node), a derivative on its way back (`backward`: node to operand), a cached value that the
+    backward pass reads (`reuse`), or no way at all but a sign between two boxes, its label (`product`).
 
     `tex` and `text` are its label, a local Jacobian or a cotangent for example; both are given, or neither.
     """

@@ -17,7 +17,9 @@ _FREELY = 4                                          # so many groups open and c
 
 
 def outermost(diagram: Diagram) -> list[Group]:
-    """The groups that no other one holds, in the order of their first boxes."""
+    """The groups that no other one holds, in the order of their first boxes; none of a picture over time, whose groups are the passes."""
+    if diagram.boxes[0].span is not None:
+        return []
     return list(dict.fromkeys(around[0] for box in diagram.boxes if (around := diagram.around(box.group))))
 
 

@@ -8,7 +8,7 @@ from typing import get_args
 
 from symgrad.errors import InputError
 from symgrad.explain.diagram import BoxKind, Cells, Diagram
-from symgrad.render.curves import arrow
+from symgrad.render.curves import arrow, samples
 from symgrad.render.figure import Face, Figure, Route, figure, title_lines
 from symgrad.render.geometry import Curve, Frame, Point, Rect, Size
 from symgrad.render.glyphs import Drawing, Glyph, words
@@ -111,9 +111,14 @@ class _Writer:
         written = route.arrow.tooltip or (f"{self.names[route.arrow.tail]} → {self.names[route.arrow.head]}"
                                           + (f": {route.arrow.tex}" if route.arrow.tex.strip() else ""))
         label = self.drawing(route.label, Point(route.room.left, route.room.top), "label") if route.label and route.room else ""
+        line = _arrow(route.curve)
+        if route.arrow.kind == "product" and route.label:        # a sign midway, and no line
+            line, points = "", list(samples(route.curve))
+            (x, y), size = points[len(points) // 2], route.label.size
+            label = self.drawing(route.label, Point(x - size.width / 2, y - size.height / 2), "label")
         ends = f'data-tail="{_escaped(route.arrow.tail)}" data-head="{_escaped(route.arrow.head)}"'
         return (f'<g class="arrow {route.arrow.kind}{" faded" if route.arrow.faded else ""}" id="{self.prefix}-a{route.number}" {ends}>'
-                f"<title>{_escaped(written)}</title>\n{_arrow(route.curve)}{label}</g>\n")
+                f"<title>{_escaped(written)}</title>\n{line}{label}</g>\n")
 
     def box(self, number: int, face: Face, rect: Rect) -> str:
         box = face.box
@@ -156,10 +161,10 @@ class _Writer:
         many = -(-len(entries) // -(-len(entries) // many))              # rows of nearly the same length
         rows = [entries[start:start + many] for start in range(0, len(entries), many)]
         written = '<g class="legend">\n'
-        for row, samples in enumerate(rows):
-            long = length(samples)
+        for row, shown in enumerate(rows):
+            long = length(shown)
             x, middle = _MARGIN + (width - long) / 2, top + 22 * row + 9
-            for kind, word in samples:
+            for kind, word in shown:
                 written += f'<g class="{kind}">{_sample(kind, x, middle)}</g>\n'
                 written += self.drawing(word, Point(x + _SAMPLE.width + 6, middle - word.size.height / 2), "small")
                 x += _SAMPLE.width + 6 + word.size.width + 18

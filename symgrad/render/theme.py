@@ -36,14 +36,15 @@ def style_sheet(theme: Theme, scope: str) -> str:
     """CSS for the classes of a picture below an element of class `scope`; "auto" follows the reader's system."""
     forms = [f".{scope} .line{{fill:none;stroke-width:1.25}}", f".{scope} .backward .line{{stroke-dasharray:5 3}}",
              f".{scope} .reuse .line{{stroke-dasharray:1.5 2.5;stroke-width:1.6}}", f".{scope} .faded{{opacity:.28}}",
-             f".{scope} .life .line{{stroke-width:1.6}}", f".{scope} .rule{{fill:none;stroke-width:.6}}"]
+             f".{scope} .life .line{{stroke-width:1.6}}", f".{scope} .rule{{fill:none;stroke-width:.6}}", f".{scope} .full{{shape-rendering:crispEdges}}"]
     forms += [f".{scope} .{kind} .form{{{style}}}" for kind, style in _FORMS]
     sheet = "".join(forms) + _colours(_DARK if theme == "dark" else _LIGHT, scope)
     return sheet + (f"@media (prefers-color-scheme:dark){{{_colours(_DARK, scope)}}}" if theme == "auto" else "")
 
 
 def _colours(colours: _Colours, scope: str) -> str:
-    arrows = (("forward", colours.line), ("backward", colours.back), ("reuse", colours.kept), ("life", colours.line), ("kept", colours.kept))
+    arrows = (("forward", colours.line), ("backward", colours.back), ("reuse", colours.kept),
+              ("product", colours.ink), ("life", colours.line), ("kept", colours.kept))
     rules = [
         (".paper", f"fill:{colours.paper}"), (".ink", f"fill:{colours.ink}"), (".small", f"fill:{colours.small}"),
         (".frame", f"fill:{colours.frame}"),
