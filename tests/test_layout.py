@@ -196,7 +196,7 @@ def test_golden_geometry() -> None:
     """Positions by graphviz-pure, in whole pixels; SYMGRAD_ENGINE=pure and a changed picture: write the file anew and look at it."""
     if engines._command("pure") is None:
         pytest.skip("graphviz-pure is not installed")
-    drawn = figure(network())
+    drawn = figure(network(groups=False))
     assert drawn.layout.engine == "pure"
     found = {"size": drawn.layout.size, "boxes": {face.box.id: rect for face, rect in zip(drawn.faces, drawn.layout.boxes, strict=True)},
              "labels": {f"{route.arrow.tail} {route.arrow.head}": route.room for route in drawn.routes if route.room}}

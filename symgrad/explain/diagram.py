@@ -1,6 +1,7 @@
 """Boxes and arrows of a picture in; one checked, format-free diagram out, which every picture format draws."""
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -40,7 +41,8 @@ class Box:
 
     `note_tex` and `note_text` stand under the shape: a value in numbers; in a picture over time they stand in the row of the step.
     `kept`: the value is cached for the backward pass. `faded`: it is not what the picture is about. `span`: the step that computes it and
-    the one after which it is freed (None: never), in a picture over time. `cells`: where a matrix is zero.
+    the one after which it is freed (None: never), in a picture over time. `cells`: where a matrix is zero. `copy_of`: the box that stands
+    for the same value elsewhere, where one is drawn beside each of its readers.
     Invariant: `id`, `tex` and `text` are not empty; the other texts may be.
     """
 
@@ -59,6 +61,7 @@ class Box:
     faded: bool = False
     span: tuple[int, int | None] | None = None
     cells: Cells | None = None
+    copy_of: str = ""
 
     def __post_init__(self) -> None:
         _texts(self, f"box {self.id!r}", "id", "tex", "text", "shape_tex", "shape_text", "group", "tooltip", "note_tex", "note_text")
@@ -118,7 +121,7 @@ class Moment:
     reads: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Diagram:
     """A picture: at least one box, ids that differ, arrows between boxes that exist; parallel arrows are kept apart.
 
@@ -160,12 +163,15 @@ class Diagram:
 
     def around(self, group: str) -> list[Group]:
         """The group of that name and those around it, outermost first; nothing for the empty name."""
-        known = {g.name: g for g in self.groups}
         found: list[Group] = []
         while group.strip() and group not in {g.name for g in found}:
-            found.insert(0, known.get(group, Group(group)))
+            found.insert(0, self._groups.get(group, Group(group)))
             group = found[0].parent
         return found
+
+    @functools.cached_property
+    def _groups(self) -> dict[str, Group]:
+        return {group.name: group for group in self.groups}
 
 
 def _texts(value: object, owner: str, *names: str) -> None:

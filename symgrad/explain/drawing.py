@@ -26,7 +26,7 @@ __all__ = ["LABELS", "WHAT", "Options", "diagram_of"]
 
 WHAT = ("forward", "backward", "both", "schedule", "paths", "values", "jacobian")
 LABELS = ("auto", "jacobian", "cotangent", "none")
-_SHORT, _BRIEF = 40, 26                                    # letters of a formula in a box, on an arrow
+_SHORT, _BRIEF = 44, 26                                    # letters of a formula in a box, on an arrow
 _DETAILED = 400
 """Boxes above which formulas, facts and passes are left out: nobody could read them, and each takes a millisecond."""
 
@@ -83,29 +83,50 @@ class _Drawing:
         on_way = set(d.sweep.cotangents) if self.derivation and d else set()
         self.on_way = {n for n in self.scope.names if n in on_way}
         shown = [n for n in self.scope.names if self.what != "backward" or n in self.on_way or n is self.scope.output]
+        self.groups, self.known_groups = grouped(self.scope)
         self.ids = {n: f"v{k}" for k, n in enumerate(shown)}
+        self.copies = self.beside_readers(shown)
         self.detailed = len(shown) <= _DETAILED
         self.formulas = {n: self.scope.formula(n) for n in shown} if self.detailed else {}
         self.arrows: list[Arrow] = []
         self.numbers: dict[tuple[str, Node, Node], int] = {}
 
     def diagram(self) -> Diagram:
-        labels, groups = grouped(self.scope)
         for n in self.ids:
             for o in self.scope.sources[n]:
                 if o in self.ids:
                     if self.what != "backward":
                         faded = self.what == "paths" and not {n, o} <= self.on_way
-                        self.add("forward", o, n, Arrow(self.ids[o], self.ids[n], faded=faded))
+                        self.add("forward", o, n, Arrow(self.place(o, n), self.ids[n], faded=faded))
                     if {n, o} <= self.on_way:
                         self.add("backward", n, o, self.back(n, o))
-        boxes = tuple(self.box(n, labels.get(n, "")) for n in self.ids)
-        way = Way(self.scope, self.ids, self.formulas, self.numbers)
+        boxes = [self.box(n) for n in self.ids]
+        boxes += [replace(box, id=i, group=group, copy_of=self.ids[n]) for n, box in zip(self.ids, boxes, strict=True)
+                  for group, i in self.copies.get(n, {}).items() if i != self.ids[n]]
+        way = Way(self.scope, {n: tuple(self.copies[n].values()) if n in self.copies else (i,) for n, i in self.ids.items()}, self.formulas, self.numbers)
         moments = []
         if self.detailed:
             moments = [*(forward_moments(way) if self.what != "backward" else ()),
                        *(backward_moments(way, self.returns, self.asked, self.of) if self.derivation else ())]
-        return Diagram(self.title(), boxes, tuple(self.arrows), groups=groups, moments=tuple(moments))
+        return Diagram(self.title(), tuple(boxes), tuple(self.arrows), groups=self.known_groups, moments=tuple(moments))
+
+    def beside_readers(self, shown: list[Node]) -> dict[Node, dict[str, str]]:
+        """group -> id of a box, for the inputs that several groups read: a box for each of them saves arrows across the whole picture."""
+        readers: dict[Node, dict[str, None]] = {}
+        for n in shown:
+            for o in self.scope.sources[n]:
+                if not o.operands:
+                    readers.setdefault(o, {})[self.groups.get(n, "")] = None
+        found: dict[Node, dict[str, str]] = {}
+        for n, groups in readers.items():
+            if len(groups) > 1 and n in self.ids:
+                found[n] = {group: self.ids[n] + f"-{k}" * (k > 0) for k, group in enumerate(groups)}
+                self.groups[n] = next(iter(groups))
+        return found
+
+    def place(self, operand: Node, reader: Node) -> str:
+        """The id of the box of an operand that stands beside a reader."""
+        return self.copies[operand][self.groups.get(reader, "")] if operand in self.copies else self.ids[operand]
 
     def add(self, kind: str, tail: Node, head: Node, arrow: Arrow) -> None:
         self.numbers[kind, tail, head] = len(self.arrows)
@@ -126,7 +147,7 @@ class _Drawing:
         return ways[self.scope.output]
 
     # ------------------------------------------------------------------ boxes
-    def box(self, node: Node, group: str) -> Box:
+    def box(self, node: Node) -> Box:
         scope, worth = self.scope, self.options.worth
         name = scope.name(node)
         kind: BoxKind = "output" if node is scope.output else "op"
@@ -142,7 +163,7 @@ class _Drawing:
         if note is not None and scope.index(node):             # the numbers are those of all examples
             inside, inner = scope.typeset.math(scope.names[node]), node.shape
         tooltip = formula or f"{scope.names[node]} ({shape_text(node.shape)})"
-        return Box(self.ids[node], inside.tex, inside.notation, *_space(inner), kind, group, tooltip,
+        return Box(self.ids[node], inside.tex, inside.notation, *_space(inner), kind, self.groups.get(node, ""), tooltip,
                    note.tex if note else "", note.notation if note else "", self.facts(node, formula, note) if self.detailed else (),
                    faded=self.what == "paths" and node not in self.on_way)
 
@@ -179,7 +200,7 @@ class _Drawing:
     # ------------------------------------------------------------------ the way back
     def back(self, node: Node, operand: Node) -> Arrow:
         """node -> operand, with the local derivative, with what comes back along it, or with its value; in full where that is short."""
-        scope, ends = self.scope, (self.ids[node], self.ids[operand])
+        scope, ends = self.scope, (self.ids[node], self.place(operand, node))
         if not self.detailed:
             return Arrow(*ends, kind="backward")
         self.returns[node, operand] = scope.contribution(node, operand)

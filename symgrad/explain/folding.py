@@ -25,7 +25,7 @@ def outermost(diagram: Diagram) -> list[Group]:
 
 def automatic(diagram: Diagram, most: int = MOST) -> frozenset[str]:
     """The groups to close so that at most so many boxes are left, if that can be: repeated layers first, then every outermost group."""
-    if len(diagram.boxes) <= most:
+    if sum(not box.copy_of for box in diagram.boxes) <= most:
         return frozenset()
     outer = outermost(diagram)
     repeated = frozenset(group.name for group in outer if group.count > 1)
@@ -110,9 +110,12 @@ def _closed(diagram: Diagram, around: list[Group], members: list[Box]) -> Box:
     kinds = Counter(box.kind for box in members)
     holds = [f"{many} {word if many == 1 else word + 's'}" for word, many in
              (("parameter", kinds["param"]), ("value", len(members) - kinds["param"] - kinds["data"] - kinds["const"])) if many]
-    shape_text = " → ".join(text for _, text in border) if all(text for _, text in border) else ""
-    shape_tex = r" \to ".join(tex for tex, _ in border) if shape_text and all(tex for tex, _ in border) else ""
-    facts = (Fact("holds", ", ".join(holds)), Fact("values", ", ".join(box.text for box in members[:40]) + (", …" if len(members) > 40 else "")))
+    shape_tex, shape_text = (arrow.join(filter(None, side)) for arrow, side in zip((r" \to ", " → "), zip(*border, strict=True), strict=True))
+    values = ", ".join(box.text for box in members[:40]) + ", …" * (len(members) > 40)
+    facts: tuple[Fact, ...] = (Fact("holds", ", ".join(holds)), Fact("values", values))
+    first = [box for box in members if box.kind not in ("param", "data", "const") and box.group == members[0].group] if group.count > 1 else []
+    facts += tuple(Fact("the first one" if not k else "", fact.text, fact.tex) for k, fact in
+                   enumerate([f for box in first[:6] for f in box.facts if f.label == "equation"][:6]))
     times = f" × {group.count}" if group.count > 1 else ""
     name = f"{group.name}{times}"
     return Box(f"fold:{group.name}", rf"\text{{{_plain(group.name)}}}" + (rf"\;\times {group.count}" if times else ""), name, shape_tex, shape_text,

@@ -20,20 +20,20 @@ _ALIKE = 3
 def grouped(scope: Scope) -> tuple[dict[Node, str], tuple[Group, ...]]:
     """(value -> name of its group, the groups): layers and steps by the numbers in names, z1, h1, W1; else by the layer whose parameters are used.
 
-    A layer is one where it computes a value and has two members at least, and where there are two of them. Runs of layers of one form,
-    apart from their numbers, get a group of their own around them.
+    A layer computes a value and has two members at least, and there are two layers or more. Runs of layers of one form, apart from their
+    numbers, get a group of their own around them, layers of a single value too.
     """
     labels = _by_number(scope) or _by_parameters(scope)
     computes = {label for n, label in labels.items() if n.operands}
-    sizes = Counter(labels.values())
-    labels = {n: label for n, label in labels.items() if label in computes and sizes[label] > 1}
-    layers = list(dict.fromkeys(labels[n] for n in scope.names if n in labels))
-    if len(layers) < 2:
-        return {}, ()
-    runs = _runs(scope, labels, layers)
-    groups = [Group(_called(run), "", len(run)) for run in runs]
+    labels = {n: label for n, label in labels.items() if label in computes}
+    runs = _runs(scope, labels, list(dict.fromkeys(labels[n] for n in scope.names if n in labels)))
     inside = {label: _called(run) for run in runs for label in run}
-    return labels, (*groups, *(Group(label, inside[label]) for label in layers if label in inside))
+    sizes = Counter(labels.values())
+    labels = {n: label if sizes[label] > 1 else inside[label] for n, label in labels.items() if sizes[label] > 1 or label in inside}
+    layers = list(dict.fromkeys(labels[n] for n in scope.names if n in labels))
+    if not runs and len(layers) < 2:
+        return {}, ()
+    return labels, (*(Group(_called(run), "", len(run)) for run in runs), *(Group(label, inside[label]) for label in layers if label in inside))
 
 
 # ---------------------------------------------------------------------- which layer
@@ -42,7 +42,7 @@ def _by_number(scope: Scope) -> dict[Node, str]:
     steps = {name: f"{s.index} = {k}" for s in steps_of(scope.graph) for name, (_, k) in s.alias.items()}
     found: dict[Node, str] = {}
     for n, name in scope.names.items():
-        if n is scope.output or name not in scope.graph.names or scope.graph.names[name] is not n or re.fullmatch(r"t\d+", name):
+        if n is scope.output or n not in scope.given:
             continue
         number = re.fullmatch(r"[A-Za-z]\w*?_?(\d+)", name)
         if name in steps:
@@ -60,7 +60,7 @@ def _with_parts(scope: Scope, found: dict[Node, str]) -> dict[Node, str]:
     readers: dict[Node, set[str]] = {}
     for n in reversed(scope.names):
         where = readers.get(n, set())
-        if n not in labels and n.operands and n is not scope.output and n not in scope.graph.names.values() and len(where) == 1:
+        if n not in labels and n.operands and n is not scope.output and n not in scope.given and len(where) == 1:
             labels[n] = next(iter(where))
         for o in scope.sources[n]:
             readers.setdefault(o, set()).add(labels.get(n, ""))
@@ -68,9 +68,16 @@ def _with_parts(scope: Scope, found: dict[Node, str]) -> dict[Node, str]:
 
 
 def _by_parameters(scope: Scope) -> dict[Node, str]:
-    """Parameters `fc_W`, `fc_b` are those of the layer fc; what is computed from them belongs to it, and what follows until the next layer."""
+    """Parameters `fc_W`, `fc_b` are those of the layer fc; what is computed from them belongs to it, and what follows until the next layer.
+
+    What comes behind the last layer is no part of it from where data enter again: it is the loss.
+    """
     found: dict[Node, str] = {}
     place: dict[str, int] = {}
+    before_a_layer: set[Node] = set()                      # values that some parameter is still to meet
+    for n in reversed(scope.names):
+        if n in before_a_layer or any(isinstance(o.data, Variable) and o.data.kind == "param" for o in scope.sources[n]):
+            before_a_layer.update(o for o in scope.sources[n] if o.operands)
     for n, name in scope.names.items():
         if isinstance(n.data, Variable):
             if n.data.kind == "param" and "_" in name.strip("_"):
@@ -80,7 +87,8 @@ def _by_parameters(scope: Scope) -> dict[Node, str]:
             continue
         own = [found[o] for o in scope.sources[n] if o in found and isinstance(o.data, Variable)]
         below = [found[o] for o in scope.sources[n] if o in found and not isinstance(o.data, Variable)]
-        if own or below:
+        loss = not own and n not in before_a_layer and any(isinstance(o.data, Variable) for o in scope.sources[n])
+        if (own or below) and not loss:
             found[n] = own[0] if own else max(below, key=lambda label: place.get(label, -1))
             place.setdefault(found[n], len(place))
     return found
@@ -91,7 +99,7 @@ def _runs(scope: Scope, labels: Mapping[Node, str], layers: list[str]) -> list[l
     """Layers that follow each other by their numbers, with the same names, ops and shapes apart from the number."""
     parts: dict[str, list[str]] = {label: [] for label in layers}
     for n, label in labels.items():
-        stem = re.sub(r"\d+", "#", scope.names[n]) if n in scope.graph.names.values() and not re.fullmatch(r"t\d+", scope.names[n]) else ""
+        stem = re.sub(r"\d+", "#", scope.names[n]) if n in scope.given else ""
         parts[label].append(f"{stem}:{n.op.name}:{shape_text(n.shape)}:{len(scope.sources[n])}")
     forms = {label: (re.sub(r"\d+", "#", label), tuple(sorted(found))) for label, found in parts.items()}
     found: list[list[str]] = []

@@ -19,7 +19,7 @@ class Way:
     """What has been drawn: ids of boxes by value, numbers of arrows by (kind, tail, head), formulas of boxes and what comes back along arrows."""
 
     scope: Scope
-    ids: Mapping[Node, str]
+    ids: Mapping[Node, tuple[str, ...]]
     formulas: Mapping[Node, str]
     numbers: Mapping[tuple[str, Node, Node], int] = field(default_factory=dict)
 
@@ -38,10 +38,10 @@ def forward_moments(way: Way) -> list[Moment]:
         listed = [scope.name(n) for n in given[:8]]
         more = len(given) > len(listed)
         moments.append(Moment("the values that are given", r",\; ".join(m.tex for m in listed) + r",\; \dots" * more,
-                              ", ".join(m.notation for m in listed) + ", ..." * more, tuple(way.ids[n] for n in given)))
+                              ", ".join(m.notation for m in listed) + ", ..." * more, tuple(i for n in given for i in way.ids[n])))
     for number, n in enumerate(made, 1):
         line = scope.math(way.formulas[n]) if way.formulas.get(n) else scope.name(n)
-        moments.append(Moment(f"forward pass, step {number} of {len(made)}", line.tex, line.notation, (way.ids[n],),
+        moments.append(Moment(f"forward pass, step {number} of {len(made)}", line.tex, line.notation, way.ids[n],
                               way.arrows("forward", ((o, n) for o in scope.sources[n]))))
     return moments
 
@@ -49,10 +49,15 @@ def forward_moments(way: Way) -> list[Moment]:
 def backward_moments(way: Way, returns: Mapping[tuple[Node, Node], str], asked: Sequence[Node], of: str) -> list[Moment]:
     """The derivative of the output by every value on the way, from the output back; returns: what comes back, by (value, operand)."""
     scope = way.scope
-    reached = [n for n in reversed(list(way.ids)) if any(operand is n for _, operand in returns)]
     users: dict[Node, list[Node]] = {}
     for node, operand in returns:
         users.setdefault(operand, []).append(node)
+    reached: dict[Node, None] = {}
+    for n in reversed([n for n in way.ids if n.operands]):             # the gradient of an upper layer before the steps to the layer below
+        if n in users:
+            reached[n] = None
+        ready = {n, scope.output, *reached}
+        reached.update(dict.fromkeys(o for o in scope.sources[n] if not o.operands and o in users and ready.issuperset(users[o])))
     moments = []
     for number, n in enumerate(reached, 1):
         line = added([returns[u, n] for u in users[n]])
@@ -61,8 +66,8 @@ def backward_moments(way: Way, returns: Mapping[tuple[Node, Node], str], asked: 
         if n in asked and not scope.output.rank and of.isidentifier() and line.startswith(f"{scope.delta(n)} = "):
             head, body = scope.typeset.math(f"grad({of}, {scope.names[n]})"), scope.math(sides(line)[1])
             math = Math(f"{head.tex} = {body.tex}", f"{head.notation} = {body.notation}")
-        reads = tuple(i for m, i in way.ids.items() if m.operands and scope.names[m] in read)
-        moments.append(Moment(f"backward pass, step {number} of {len(reached)}", math.tex, math.notation, (way.ids[n],),
+        reads = tuple(i[0] for m, i in way.ids.items() if m.operands and scope.names[m] in read)
+        moments.append(Moment(f"backward pass, step {number} of {len(reached)}", math.tex, math.notation, way.ids[n],
                               way.arrows("backward", ((u, n) for u in users[n])), reads))
     return moments
 

@@ -1,7 +1,9 @@
 """A graph in; the values that a picture of it shows, with their names, formulas, and what each is computed from, out."""
 from __future__ import annotations
 
+import contextlib
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,7 +18,9 @@ from symgrad.plan.order import dependencies, is_leaf, name_nodes, settled
 from symgrad.views.chain import Factor, Path, follows_axis
 from symgrad.views.compose import NoMatrixForm
 from symgrad.views.factors import FactorForm, FactorForms
-from symgrad.views.matrix import closed_form_or_none
+from symgrad.views.matrix import closed_form_or_none, with_rows
+from symgrad.views.names import name_symbol
+from symgrad.views.steps import steps_of
 from symgrad.views.text import sides
 
 __all__ = ["LEVELS", "Scope", "defined", "scope_of", "shown_names"]
@@ -32,10 +36,11 @@ def scope_of(graph: Graph, output: Node, level: str = "auto") -> Scope:
     if level not in LEVELS:
         raise InputError(f"a picture shows {', '.join(LEVELS)}, not {level!r}")
     names = shown_names(graph, output)
+    given = frozenset(names)
     if level == "ops" or (level == "auto" and not any(n.operands and n is not output for n in names)):
         names = _every_op(graph, output, names)
         graph = replace(graph, names={**{s: n for n, s in names.items()}, **graph.names})
-    return Scope(graph, output, names)
+    return Scope(graph, output, names, given)
 
 
 def shown_names(graph: Graph, output: Node) -> dict[Node, str]:
@@ -62,11 +67,12 @@ def _every_op(graph: Graph, output: Node, names: dict[Node, str]) -> dict[Node, 
 
 @dataclass(eq=False)
 class Scope:
-    """The values shown, operands first, by what they are called in the notation."""
+    """The values shown, operands first, by what they are called in the notation; `given` are those whose names are not made up here."""
 
     graph: Graph
     output: Node
     names: dict[Node, str]
+    given: frozenset[Node]
 
     @functools.cached_property
     def typeset(self) -> Typesetter:
@@ -114,7 +120,9 @@ class Scope:
     def name(self, node: Node) -> Math:
         """`z[n]`"""
         index = self.index(node)
-        return self.typeset.math(f"{self.names[node]}[{','.join(index)}]" if index else self.names[node])
+        if not index:
+            return Math(name_symbol(self.names[node], self.graph.latex).tex, self.names[node])
+        return self.typeset.math(f"{self.names[node]}[{','.join(index)}]")
 
     def shape(self, node: Node) -> Shape:
         """The axes of a value beside its indices."""
@@ -124,10 +132,29 @@ class Scope:
         """`z[n] = W' * x[n]`: the line that the user wrote, else the closed form; an empty text where there is neither."""
         if not node.operands:
             return ""
-        source = self.graph.sources.get(self.names[node], "") if self.graph.names.get(self.names[node]) is node else ""
-        if source and "\n" not in source:
+        if self.graph.names.get(self.names[node]) is node and (source := self._source(self.names[node])):
             return source
         return defined(node, self.names[node], self.names, self.graph)
+
+    @functools.cached_property
+    def _steps(self) -> dict[str, tuple[str, str, int]]:
+        """h_3 -> ("h", "t", 3)"""
+        return {name: (family, s.index, k) for s in steps_of(self.graph) for name, (family, k) in s.alias.items()}
+
+    def _source(self, name: str) -> str:
+        """The line that the user wrote of a value; of a step of a recurrence, that line with the step's number for the index."""
+        family, index, step = self._steps.get(name, (name, "", 0))
+        lines = self.graph.sources.get(family, "").split("\n")
+        if not index:
+            return lines[0] if len(lines) == 1 else ""
+        def numbered(found: re.Match[str]) -> str:
+            parts = [part.strip() for part in found[1].split(",")]
+            moved = [re.fullmatch(rf"{index}(?:\s*([+-])\s*(\d+))?", part) for part in parts]
+            return f"[{', '.join(str(step + int((m[1] or '+') + (m[2] or '0'))) if m else part for part, m in zip(parts, moved, strict=True))}]"
+        written = [re.sub(r"\[([^\[\]]*)\]", numbered, line) for line in lines]
+        own = [new for line, new in zip(lines, written, strict=True) if line == new and re.match(rf"\w+\[(.*,\s*)?{step}(\s*,.*)?\]\s*=", line)]
+        general = [new for line, new in zip(lines, written, strict=True) if sides(line)[0] != sides(new)[0]]
+        return (own or general or [""])[0]
 
     def math(self, line: str) -> Math:
         """A formula or a definition line, as it is set."""
@@ -169,6 +196,8 @@ class Scope:
         if found is None:
             return f"{self.delta(operand)} = 0"
         names = self.names if scalar else {**self.names, seed: self.delta(node)}
+        with contextlib.suppress(NoMatrixForm):            # what a norm or a softmax caches has a name of its own
+            found, names, _ = with_rows(found, names, self.graph.ranges, topological([node]), self.graph.words)
         times = "" if scalar else f"{self.delta(node)} * "
         return (defined(found, self.delta(operand), names, self.graph, topological([node]))
                 or f"{self.delta(operand)} = {times}jac({self.names[node]}, {self.names[operand]})")

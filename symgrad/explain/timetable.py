@@ -49,7 +49,7 @@ def _call(s: PlanStep) -> str:
 
 def _formula(s: PlanStep, names: dict[Node, str], d: Derivation, typeset: Typesetter) -> Math:
     """`z = x*W`, in the names of the plan; as a call of the op where the notation has no words for it."""
-    line = defined(s.node, s.name, names, d.graph)
+    line = defined(s.node, s.name, names, d.graph, names.keys() - {s.node})
     if not line:
         return _called(s, typeset)
     head, body = sides(line)

@@ -137,7 +137,7 @@ def _over_time(diagram: Diagram) -> Figure:
 
 
 def _face(box: Box, cheap: bool) -> Face:
-    name = _fitted(box.tex, box.text, _NAME, cheap)
+    name = _named(box, cheap)
     shape = _fitted(box.shape_tex, box.shape_text or box.shape_tex, _SHAPE, cheap) if (box.shape_tex or box.shape_text).strip() else None
     note = _fitted(box.note_tex, box.note_text, _NOTE, cheap) if (box.note_tex or box.note_text).strip() else None
     wide, high = _PADS.get(box.kind, (10, 7))
@@ -148,30 +148,45 @@ def _face(box: Box, cheap: bool) -> Face:
     return replace(face, size=Size(max(width, 36), max(height, 30)))
 
 
+def _named(box: Box, cheap: bool) -> Drawing:
+    """The formula in a box; of one that is too wide what stands in front of its equals sign."""
+    left, equals, _ = box.tex.partition(" = ")
+    for tex in (box.tex, left) if equals and not cheap else ():
+        if found := _formula(tex, _NAME, _WIDEST):
+            return found
+    return _fitted(box.tex, box.text, _NAME, cheap)
+
+
 def _cells_size(cells: Cells | None, side: float) -> Size:
     return Size(side * len(cells.filled[0]), side * len(cells.filled) + 3) if cells else Size(0, 0)
 
 
 def _fitted(tex: str, text: str, pixels: float, cheap: bool, widest: float = _WIDEST) -> Drawing:
     """The formula, smaller if it is too big, plain text if that does not help or it cannot be drawn."""
-    for size in () if cheap or not tex.strip() else (pixels, pixels * 0.8):
+    found = None if cheap or not tex.strip() else _formula(tex, pixels, widest)
+    return found or shortened(text, pixels * 0.9, widest)
+
+
+def _formula(tex: str, pixels: float, widest: float) -> Drawing | None:
+    """The formula at its size or a little smaller; None where it is too big all the same, or cannot be drawn."""
+    for size in (pixels, pixels * 0.8):
         try:
             drawing = formula(tex, size)
         except InputError:
-            break
+            return None
         if drawing.size.width <= widest and drawing.size.height <= _TALLEST:
             return drawing
-    return shortened(text, pixels * 0.9, widest)
+    return None
 
 
 def _lanes(diagram: Diagram) -> list[tuple[str, str, list[int]]]:
     """Operand, node and arrows of each connection: a forward arrow shares its way with the backward arrow that answers it."""
+    answers = {"forward": "backward", "backward": "forward"}
     lanes: list[tuple[str, str, list[int]]] = []
     open_lanes: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for number, arrow in enumerate(diagram.arrows):
-        forward = arrow.kind == "forward"
-        ends = (arrow.tail, arrow.head) if forward else (arrow.head, arrow.tail)
-        waiting = open_lanes[(*ends, "backward" if forward else "forward")]
+        ends = (arrow.head, arrow.tail) if arrow.kind == "backward" else (arrow.tail, arrow.head)
+        waiting = open_lanes[(*ends, answers.get(arrow.kind, ""))]
         if waiting:
             lanes[waiting.pop(0)][2].append(number)
         else:
@@ -208,8 +223,8 @@ def _routes(diagram: Diagram, labels: Sequence[Drawing | None], edge: Edge, arro
         if room and label:
             place_of_label = Rect.around(room.centre.x + across.x * _AWAY, top + label.size.height / 2, label.size)
             top += label.size.height + 4
-        forward = diagram.arrows[arrow].kind == "forward"
-        routes.append(Route(arrow, diagram.arrows[arrow], moved if forward else moved[::-1], label, place_of_label))
+        back = diagram.arrows[arrow].kind == "backward"
+        routes.append(Route(arrow, diagram.arrows[arrow], moved[::-1] if back else moved, label, place_of_label))
     return routes
 
 

@@ -110,8 +110,10 @@ class _Writer:
     def route(self, route: Route) -> str:
         written = route.arrow.tooltip or (f"{self.names[route.arrow.tail]} → {self.names[route.arrow.head]}"
                                           + (f": {route.arrow.tex}" if route.arrow.tex.strip() else ""))
-        label = self.drawing(route.label, Point(route.room.left, route.room.top), "label") if route.label and route.room else ""
-        line = _arrow(route.curve)
+        label, line = "", _arrow(route.curve)
+        if route.label and route.room:               # paper behind it dims the lines that it cannot keep clear of
+            around = Rect.around(*route.room.centre, route.label.size).grown(1.5)
+            label = f'<rect class="halo" {_sides(around)} rx="3"/>' + self.drawing(route.label, Point(route.room.left, route.room.top), "label")
         if route.arrow.kind == "product" and route.label:        # a sign midway, and no line
             line, points = "", list(samples(route.curve))
             (x, y), size = points[len(points) // 2], route.label.size

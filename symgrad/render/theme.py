@@ -46,7 +46,8 @@ def _colours(colours: _Colours, scope: str) -> str:
     arrows = (("forward", colours.line), ("backward", colours.back), ("reuse", colours.kept),
               ("product", colours.ink), ("life", colours.line), ("kept", colours.kept))
     rules = [
-        (".paper", f"fill:{colours.paper}"), (".ink", f"fill:{colours.ink}"), (".small", f"fill:{colours.small}"),
+        (".paper", f"fill:{colours.paper}"), (".halo", f"fill:{colours.paper};opacity:.8"),
+        (".ink", f"fill:{colours.ink}"), (".small", f"fill:{colours.small}"),
         (".frame", f"fill:{colours.frame}"),
         *((f".{kind} .line", f"stroke:{colour}") for kind, colour in arrows),
         *((f".{kind} .{part}", f"fill:{colour}") for kind, colour in arrows for part in ("tip", "label", "held")),
