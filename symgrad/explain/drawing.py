@@ -101,8 +101,7 @@ class _Drawing:
                     if {n, o} <= self.on_way:
                         self.add("backward", n, o, self.back(n, o))
         boxes = [self.box(n) for n in self.ids]
-        boxes += [replace(box, id=i, group=group, copy_of=self.ids[n]) for n, box in zip(self.ids, boxes, strict=True)
-                  for group, i in self.copies.get(n, {}).items() if i != self.ids[n]]
+        boxes = [one for n, box in zip(self.ids, boxes, strict=True) for one in self.at_readers(n, box)]
         way = Way(self.scope, {n: tuple(self.copies[n].values()) if n in self.copies else (i,) for n, i in self.ids.items()}, self.formulas, self.numbers)
         moments = []
         if self.detailed:
@@ -122,6 +121,17 @@ class _Drawing:
             if len(groups) > 1 and n in self.ids:
                 found[n] = {group: self.ids[n] + f"-{k}" * (k > 0) for k, group in enumerate(groups)}
                 self.groups[n] = next(iter(groups))
+        return found
+
+    def at_readers(self, node: Node, box: Box) -> list[Box]:
+        """The box of a value, one for each group that reads it; at a step of a recurrence x[t] is x[3]."""
+        found = []
+        for group, i in self.copies.get(node, {box.group: box.id}).items():
+            index, _, step = group.partition(" = ")
+            numbered = [step if k == index else k for k in self.scope.index(node)]
+            name = self.scope.typeset.math(f"{self.scope.names[node]}[{','.join(numbered)}]") if step in numbered and not box.note_text else None
+            made = replace(box, tex=name.tex, text=name.notation) if name else box
+            found.append(replace(made, id=i, group=group, copy_of="" if i == box.id else box.id))
         return found
 
     def place(self, operand: Node, reader: Node) -> str:

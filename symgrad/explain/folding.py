@@ -11,21 +11,20 @@ from symgrad.explain.diagram import Arrow, Box, Diagram, Fact, Group, Moment
 __all__ = ["MOST", "automatic", "folded", "outermost", "states"]
 
 MOST = 60
-"""A picture of more boxes than this is folded by itself."""
+"""A picture of more boxes than this, and half as many again for inputs that are drawn more than once, is folded by itself."""
 _MANY = 400                                          # boxes that a page still shows unfolded
 _FREELY = 4                                          # so many groups open and close in every combination
 
 
 def outermost(diagram: Diagram) -> list[Group]:
-    """The groups that no other one holds, in the order of their first boxes; none of a picture over time, whose groups are the passes."""
-    if diagram.boxes[0].span is not None:
-        return []
-    return list(dict.fromkeys(around[0] for box in diagram.boxes if (around := diagram.around(box.group))))
+    """The groups that no other one holds, in the order of their first boxes; in a picture over time, those within the passes."""
+    first = 0 if diagram.boxes[0].span is None else 1
+    return list(dict.fromkeys(around[first] for box in diagram.boxes if len(around := diagram.around(box.group)) > first))
 
 
 def automatic(diagram: Diagram, most: int = MOST) -> frozenset[str]:
     """The groups to close so that at most so many boxes are left, if that can be: repeated layers first, then every outermost group."""
-    if sum(not box.copy_of for box in diagram.boxes) <= most:
+    if sum(not box.copy_of for box in diagram.boxes) <= most and len(diagram.boxes) <= 1.5 * most:
         return frozenset()
     outer = outermost(diagram)
     repeated = frozenset(group.name for group in outer if group.count > 1)
@@ -116,11 +115,14 @@ def _closed(diagram: Diagram, around: list[Group], members: list[Box]) -> Box:
     first = [box for box in members if box.kind not in ("param", "data", "const") and box.group == members[0].group] if group.count > 1 else []
     facts += tuple(Fact("the first one" if not k else "", fact.text, fact.tex) for k, fact in
                    enumerate([f for box in first[:6] for f in box.facts if f.label == "equation"][:6]))
-    times = f" × {group.count}" if group.count > 1 else ""
+    spans = [box.span for box in members if box.span is not None]
+    ends = [until for _, until in spans]
+    span = (min(step for step, _ in spans), None if None in ends else max(e for e in ends if e is not None)) if spans else None
+    times = f" × {group.count}" if group.count > 1 and not spans else ""
     name = f"{group.name}{times}"
     return Box(f"fold:{group.name}", rf"\text{{{_plain(group.name)}}}" + (rf"\;\times {group.count}" if times else ""), name, shape_tex, shape_text,
                "fold", group.parent, f"{name}: {', '.join(holds)}", facts=facts, faded=all(box.faded for box in members),
-               kept=any(box.kept for box in members))
+               kept=any(box.kept for box in members), span=span, note_text=f"{len(spans)} steps" if spans else "")
 
 
 def _border(boxes: Iterable[Box]) -> tuple[str, str]:

@@ -29,6 +29,13 @@ def grouped(scope: Scope) -> tuple[dict[Node, str], tuple[Group, ...]]:
     runs = _runs(scope, labels, list(dict.fromkeys(labels[n] for n in scope.names if n in labels)))
     inside = {label: _called(run) for run in runs for label in run}
     sizes = Counter(labels.values())
+    readers: dict[Node, set[str]] = {}
+    for n, label in labels.items():
+        for o in scope.sources[n]:
+            if not o.operands:
+                readers.setdefault(o, set()).add(label)
+    for found in readers.values():                         # what several layers read is drawn in each of them
+        sizes.update(found if len(found) > 1 else ())
     labels = {n: label if sizes[label] > 1 else inside[label] for n, label in labels.items() if sizes[label] > 1 or label in inside}
     layers = list(dict.fromkeys(labels[n] for n in scope.names if n in labels))
     if not runs and len(layers) < 2:

