@@ -46,7 +46,7 @@ def to_graph_page(diagram: Diagram, *, start: Collection[str] | None = None, the
     groups = list(dict.fromkeys([*(group.name for group in outermost(diagram)), *sorted(set().union(*closings))]))
     data = {
         "groups": [printable(name) for name in groups],
-        "outer": {printable(name): printable(diagram.around(name)[0].name) for name in _names(diagram)},
+        "outer": {printable(name): printable(diagram.around(name)[0].name) for name in sorted(_names(diagram))},
         "states": [_state(picture, closed, cards) for picture, closed in zip(drawn, closings, strict=True)]}
     title = escaped(diagram.title.strip() or "A computation graph")
     script = package_text("pan_zoom.js") + package_text("graph_page.js")

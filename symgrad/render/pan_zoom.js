@@ -2,9 +2,10 @@
 /* Moves a picture on a stage by its viewBox: drag, wheel, two fingers. `view` is the upper left corner of what is seen, and the pixels a unit takes. */
 const panZoom = stage => {
   const calm = matchMedia("(prefers-reduced-motion: reduce)"), fingers = new Map();
-  let svg, width, height, swift, view, fitted = true, frame = 0, moved = 0;
+  let svg, width, height, swift, view, fitted = true, paper = false, frame = 0, moved = 0;
 
-  const draw = () => svg.setAttribute("viewBox", `${view.x} ${view.y} ${stage.clientWidth / view.scale} ${stage.clientHeight / view.scale}`);
+  const draw = () => svg.setAttribute("viewBox", paper ? `0 0 ${width} ${height}`
+    : `${view.x} ${view.y} ${stage.clientWidth / view.scale} ${stage.clientHeight / view.scale}`);
   const around = (x, y, scale) => ({x: x - stage.clientWidth / scale / 2, y: y - stage.clientHeight / scale / 2, scale});
   const whole = () => around(width / 2, height / 2, Math.min(stage.clientWidth / width, stage.clientHeight / height, 1.7));
 
@@ -81,8 +82,7 @@ const panZoom = stage => {
     zoom(Math.exp(-by), event.clientX - ground.left, event.clientY - ground.top);
   }, {passive: false});
   new ResizeObserver(() => { if (fitted) fit(false); else draw(); }).observe(stage);
-  addEventListener("beforeprint", () => svg.setAttribute("viewBox", `0 0 ${width} ${height}`));
-  addEventListener("afterprint", draw);
+  for (const [name, printed] of [["beforeprint", true], ["afterprint", false]]) addEventListener(name, () => { paper = printed; draw(); });
 
   return {
     fit, zoom, centre, reveal,

@@ -45,8 +45,8 @@ def style_sheet(theme: Theme, scope: str) -> str:
 def page_colours(theme: Theme) -> str:
     """CSS variables with the colours of a picture, --paper, --ink, the borders --op, --param and so on, for the page that it stands in."""
     def variables(colours: _Colours) -> str:
-        named = (*((kind, border) for kind, _, border in colours.boxes), ("paper", colours.paper), ("ink", colours.ink), ("small", colours.small), ("line", colours.line),
-                 ("back", colours.back), ("kept", colours.kept), ("frame", colours.frame))
+        named = (*((kind, border) for kind, _, border in colours.boxes), ("paper", colours.paper), ("ink", colours.ink), ("small", colours.small),
+                 ("line", colours.line), ("back", colours.back), ("kept", colours.kept), ("frame", colours.frame))
         return f":root{{{';'.join(f'--{name}:{colour}' for name, colour in named)}}}"
     sheet = f":root{{color-scheme:{'light dark' if theme == 'auto' else theme}}}" + variables(_DARK if theme == "dark" else _LIGHT)
     return sheet + (f"@media (prefers-color-scheme:dark){{{variables(_DARK)}}}" if theme == "auto" else "")
