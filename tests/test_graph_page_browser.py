@@ -8,7 +8,7 @@ from typing import Any
 
 import networkx
 import pytest
-from diagrams import EVIL, residual, stepped
+from diagrams import EVIL, chain, residual, stepped
 
 from symgrad.explain.diagram import Arrow, Box, Diagram
 from symgrad.explain.folding import folded
@@ -109,6 +109,17 @@ def test_the_picture_is_dragged_and_zoomed(show: Callable[..., Any]) -> None:
     assert near(middle(page, "z2"), start)
 
 
+def test_a_long_picture_begins_where_it_can_be_read(show: Callable[..., Any]) -> None:
+    page = show(chain(60))
+    tall = page.locator(box("h1")).bounding_box()["height"]
+    assert tall > 25 and middle(page, "h0")[1] < 200
+    page.keyboard.press("0")
+    assert page.locator(box("h1")).bounding_box()["height"] < tall / 3
+    ground = page.locator("#stage").bounding_box()
+    for name in ("h0", "h60"):
+        assert ground["y"] < middle(page, name)[1] < ground["y"] + ground["height"]
+
+
 def test_two_fingers_zoom(show: Callable[..., Any]) -> None:
     page = show(width=400, has_touch=True)
     wide = page.locator(box("h2")).bounding_box()["width"]
@@ -130,8 +141,13 @@ def test_boxes_are_found(show: Callable[..., Any]) -> None:
         assert text(page, "#found") == f"{number} of 6" and marked(page, "current") == {name}
         ground = page.locator("#stage").bounding_box()
         assert near(middle(page, name), (ground["x"] + ground["width"] / 2, ground["y"] + ground["height"] / 2))
+    (x, y), (a, b) = middle(page, "W2"), middle(page, "z2")
+    page.mouse.move(2 * x - a, 2 * y - b)            # where W2 will be when z2 has come to its place
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(150)
+    assert near(middle(page, "W2"), (2 * x - a, 2 * y - b)) and page.get_attribute("#card article", "data-id") == "z2", "not what comes under the pointer"
     page.keyboard.press("Shift+Enter")
-    assert text(page, "#found") == "2 of 6"
+    assert text(page, "#found") == "3 of 6"
     page.keyboard.type("qq")
     assert text(page, "#found") == "nothing found" and marked(page, "hit") == set()
     page.keyboard.press("Escape")
@@ -312,6 +328,8 @@ def test_on_paper_it_is_the_whole_picture(show: Callable[..., Any]) -> None:
     page.emulate_media(media="print")
     assert not any(page.is_visible(f"#{name}") for name in ("folds", "search", "zoom", "panel", "steps"))
     assert page.locator(box("x")).evaluate("part => getComputedStyle(part).opacity") == "1", "nothing is faded"
+    helpers = page.eval_on_selector_all(".grip, .reach, .ring", "all => all.map(part => getComputedStyle(part).display)")
+    assert len(helpers) > len(stepped().arrows) and set(helpers) == {"none"}, "what only serves the pointer would be black on paper"
     seen = page.locator("#stage svg.s").bounding_box()
     for name in ("x", "loss", "W1"):
         x, y = middle(page, name)

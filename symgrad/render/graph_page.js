@@ -183,10 +183,12 @@
     }
   }
 
-  stage.addEventListener("pointerover", event => {
-    const part = event.target.closest(".box, .arrow");
-    if (part && picked === null && !camera.moving()) about(part);
+  let seen = [];                                     // where the pointer was: a picture that moves below it is not pointed at
+  stage.addEventListener("pointerover", ({target, clientX, clientY}) => {
+    const part = target.closest(".box, .arrow");
+    if (part && picked === null && !camera.moving() && (clientX !== seen[0] || clientY !== seen[1])) about(part);
   });
+  stage.addEventListener("pointermove", ({clientX, clientY}) => { seen = [clientX, clientY]; });
   stage.addEventListener("focusin", ({target}) => {
     if (target.matches(".box")) rings([target]);
     if (!target.matches(":focus-visible")) return;

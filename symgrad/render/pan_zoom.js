@@ -2,12 +2,25 @@
 /* Moves a picture on a stage by its viewBox: drag, wheel, two fingers. `view` is the upper left corner of what is seen, and the pixels a unit takes. */
 const panZoom = stage => {
   const calm = matchMedia("(prefers-reduced-motion: reduce)"), fingers = new Map();
-  let svg, width, height, swift, view, fitted = true, paper = false, frame = 0, moved = 0;
+  const legible = 0.45, below = 44;                  // the scale from which on letters can be read; the room of the buttons
+  let svg, width, height, swift, view, keep = begin, paper = false, frame = 0, moved = 0;
 
   const draw = () => svg.setAttribute("viewBox", paper ? `0 0 ${width} ${height}`
     : `${view.x} ${view.y} ${stage.clientWidth / view.scale} ${stage.clientHeight / view.scale}`);
   const around = (x, y, scale) => ({x: x - stage.clientWidth / scale / 2, y: y - stage.clientHeight / scale / 2, scale});
-  const whole = () => around(width / 2, height / 2, Math.min(stage.clientWidth / width, stage.clientHeight / height, 1.7));
+  const across = () => [stage.clientWidth / width, (stage.clientHeight - below) / height];
+
+  function whole() {
+    const scale = Math.min(...across(), 1.7);
+    return around(width / 2, height / 2 + below / 2 / scale, scale);
+  }
+
+  function begin() {                                 // all of it, or the first part of what is too long to be read all at once
+    const scale = Math.min(Math.max(...across()), 1), all = whole();
+    if (all.scale >= legible || scale < legible) return all;
+    const [x, y] = [stage.clientWidth / scale, (stage.clientHeight - below) / scale];
+    return {x: Math.min(0, (width - x) / 2), y: Math.min(0, (height - y) / 2), scale};
+  }
 
   function glide(to, slowly) {
     cancelAnimationFrame(frame);
@@ -23,13 +36,13 @@ const panZoom = stage => {
     frame = requestAnimationFrame(tick);
   }
 
-  function fit(slowly = true) {
-    fitted = true;
-    glide(whole(), slowly);
+  function fit() {
+    keep = whole;
+    glide(whole(), true);
   }
 
   function see(to) {
-    fitted = false;
+    keep = null;
     cancelAnimationFrame(frame);
     view = to;
     draw();
@@ -42,7 +55,7 @@ const panZoom = stage => {
 
   function centre(part, least = 0, slowly = true) {
     const box = part.getBoundingClientRect(), ground = stage.getBoundingClientRect();
-    fitted = false;
+    keep = null;
     glide(around(view.x + (box.x + box.width / 2 - ground.x) / view.scale, view.y + (box.y + box.height / 2 - ground.y) / view.scale,
       Math.max(view.scale, least)), slowly);
   }
@@ -81,7 +94,7 @@ const panZoom = stage => {
     const ground = stage.getBoundingClientRect(), by = event.deltaY * (event.deltaMode ? 30 : 1) * (event.ctrlKey ? 0.01 : 0.0015);
     zoom(Math.exp(-by), event.clientX - ground.left, event.clientY - ground.top);
   }, {passive: false});
-  new ResizeObserver(() => { if (fitted) fit(false); else draw(); }).observe(stage);
+  new ResizeObserver(() => { if (keep) view = keep(); draw(); }).observe(stage);
   for (const [name, printed] of [["beforeprint", true], ["afterprint", false]]) addEventListener(name, () => { paper = printed; draw(); });
 
   return {
@@ -90,7 +103,9 @@ const panZoom = stage => {
     moved: () => moved >= 5,
     show(other, wide, high, quick, part) {           // another picture: all of it, or that part in the middle where the reader had moved
       [svg, width, height, swift] = [other, wide, high, quick];
-      if (fitted || !part) fit(false);
-      else { draw(); centre(part, 0, false); }
+      cancelAnimationFrame(frame);
+      view = keep?.() ?? view;
+      draw();
+      if (part && (!keep || (keep === begin && whole().scale < legible))) centre(part, 0, false);
     }};
 };
