@@ -86,12 +86,18 @@ def near(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 def test_the_picture_is_dragged_and_zoomed(show: Callable[..., Any]) -> None:
     page = show()
     start = middle(page, "z2")
-    page.mouse.move(500, 560)
+    page.mouse.move(*start)
     page.mouse.down()
-    page.mouse.move(540, 500, steps=4)
+    page.mouse.move(start[0] + 40, start[1] - 60, steps=4)
     page.mouse.up()
     assert near(middle(page, "z2"), (start[0] + 40, start[1] - 60)) and marked(page, "picked") == set()
     x, y = middle(page, "h2")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 2, y + 2)
+    page.mouse.up()
+    assert marked(page, "picked") == {"h2"} and near(middle(page, "h2"), (x, y)), "a hand is never quite still"
+    page.keyboard.press("Escape")
     wide = page.locator(box("h2")).bounding_box()["width"]
     page.mouse.move(x, y)
     page.mouse.wheel(0, -400)
@@ -122,12 +128,15 @@ def test_a_long_picture_begins_where_it_can_be_read(show: Callable[..., Any]) ->
 
 def test_two_fingers_zoom(show: Callable[..., Any]) -> None:
     page = show(width=400, has_touch=True)
-    wide = page.locator(box("h2")).bounding_box()["width"]
+    wide = page.locator(box("z1")).bounding_box()["width"]
+    x, y = middle(page, "z1")
     touch = page.context.new_cdp_session(page)
     for kind, apart in (("touchStart", 40), ("touchMove", 60), ("touchMove", 80), ("touchEnd", 0)):
-        points = [{"x": 200 + side * apart, "y": 320, "id": k} for k, side in enumerate((-1, 1))] if apart else []
+        points = [{"x": x + side * apart, "y": y, "id": k} for k, side in enumerate((-1, 1))] if apart else []
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    assert page.locator(box("h2")).bounding_box()["width"] == pytest.approx(2 * wide, rel=0.1)
+    assert page.locator(box("z1")).bounding_box()["width"] == pytest.approx(2 * wide, rel=0.1)
+    at = middle(page, "z1")
+    assert abs(at[0] - x) < 15 and abs(at[1] - y) < 2, "what is between the fingers stays there"
 
 
 def test_boxes_are_found(show: Callable[..., Any]) -> None:
@@ -213,6 +222,9 @@ def test_steps(show: Callable[..., Any]) -> None:
         assert marked(page, "now") == set(moment.boxes) and marked(page, "read") == set(moment.reads)
         assert marked(page, "done") == {name for other in moments[:number - 1] for name in other.boxes}
         assert page.eval_on_selector_all(".arrow.now", "all => all.map(arrow => Number(arrow.id.slice(4)))") == sorted(moment.arrows)
+        seen = {name: float(page.locator(box(name)).evaluate("part => getComputedStyle(part).opacity")) for name in marked(page)}
+        assert all((seen[name] == 1) == (name in moment.boxes + moment.reads) and (seen[name] > 0.5) == (name in moment.reads or bool(
+            {name} & (marked(page, "done") | marked(page, "now")))) for name in seen)
         assert text(page, "#moment h2") == moment.title and page.get_attribute("#moment p .formula", "data-tex") == moment.tex
         assert page.locator("#moment math").count() >= 1 and page.locator(".reads .formula").count() == len(moment.reads)
         assert text(page, "#count") == f"{number} / {len(moments)}" and moment.title in page.text_content("#said")

@@ -285,7 +285,7 @@
     else if (key === "+" || key === "=") camera.zoom(1.25);
     else if (key === "-") camera.zoom(0.8);
     else if (key === "0") camera.fit();
-    else if (last && steps[key] && target !== $("step")) move(steps[key]());
+    else if (last && steps[key]) move(steps[key]());
     else return;
     event.preventDefault();
   });
