@@ -1,6 +1,7 @@
 """A diagram in; its formulas drawn, measured and laid out, out: everything a picture format needs but its syntax."""
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from symgrad.render.timeline import Lifeline, place_in_time
 
 __all__ = ["Face", "Route", "Figure", "figure", "title_lines"]
 
-PAGE_WIDTH = 900                                     # pixels a picture may be wide before it runs downwards instead
+PAGE = Size(900, math.inf)                           # the room of a picture, in pixels, unless something else is said
 _NAME, _SHAPE, _LABEL, _GROUP, _NOTE = 14.0, 10.5, 11.5, 10.5, 11.5    # letter sizes, pixels
 _WIDEST, _TALLEST = 260.0, 170.0                     # a formula beyond that is drawn smaller, then replaced by plain text
 _MANY = 200                                          # boxes above which names are plain text, for speed
@@ -82,8 +83,8 @@ class Figure:
     notes: tuple[tuple[Drawing, Point], ...] = ()
 
 
-def figure(diagram: Diagram) -> Figure:
-    """The diagram laid out; "auto" runs to the right if that fits 900 pixels, or else in the narrower direction.
+def figure(diagram: Diagram, room: Size = PAGE) -> Figure:
+    """The diagram laid out; "auto" runs to the right if that fits the room, or else in the direction that fits it better.
 
     Raises:
         InputError: SYMGRAD_ENGINE names an engine that is unknown or gives no layout.
@@ -108,9 +109,9 @@ def figure(diagram: Diagram) -> Figure:
         depth = max(ranks(Sketch(sizes, edges), [-1] * len(sizes))) + 1
         direction = "TB" if depth**2 > len(sizes) else "LR"
     layout = place(Sketch(sizes, edges, frames, direction))
-    if diagram.direction == "auto" and not cheap and layout.size.width > PAGE_WIDTH:
+    if diagram.direction == "auto" and not cheap and _scale(layout.size, room) < 1:
         downwards = place(Sketch(sizes, edges, frames, "TB"))
-        if downwards.size.width < layout.size.width:
+        if _scale(downwards.size, room) > _scale(layout.size, room):
             layout, direction = downwards, "TB"
     routes = [route for number, lane in enumerate(lanes) for route in _routes(diagram, labels, edges[number], lane[2], layout, number)]
     routes.sort(key=lambda route: route.number)
@@ -118,6 +119,11 @@ def figure(diagram: Diagram) -> Figure:
     rooms = off_the_lines([route.room for route in routes], [route.curve for route in routes], solid, layout.size)
     return Figure(diagram, layout, direction, faces,
                   tuple(replace(route, room=room) for route, room in zip(routes, rooms, strict=True)), groups)
+
+
+def _scale(size: Size, room: Size) -> float:
+    """How much a picture may grow in that room; below 1 it has to shrink."""
+    return min(room.width / size.width, room.height / size.height)
 
 
 def _over_time(diagram: Diagram) -> Figure:
