@@ -1,8 +1,8 @@
 """A diagram and the groups to close in; the diagram with one box for each of them out."""
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import combinations
 
@@ -44,7 +44,9 @@ def states(diagram: Diagram, start: Collection[str]) -> list[frozenset[str]]:
     else:
         every = frozenset(names)
         found += [every, frozenset(), *(every - {name} for name in names), *(frozenset({name}) for name in names)]
-    sizes = {closed: len(folded(diagram, closed).boxes) for closed in dict.fromkeys(found)}
+    members = Counter(around[0].name for box in diagram.boxes if (around := diagram.around(box.group)))
+    sizes = {closed: len(diagram.boxes) - sum(members[name] - 1 for name in closed) for closed in dict.fromkeys(found)}
+    sizes[found[0]] = len(folded(diagram, start).boxes)  # which may close groups within groups
     small = [closed for closed in sizes if closed == found[0] or sizes[closed] <= _MANY]
     kept, total = small[:1], 0
     for closed in small[1:]:                         # a page of a few thousand boxes in all still opens at once
@@ -68,6 +70,7 @@ def folded(diagram: Diagram, closed: Collection[str]) -> Diagram:
             members.setdefault(group, []).append(box)
     if not members:
         return diagram
+    entering, leaving = _crossing(diagram, place)
     boxes: dict[str, Box] = {}
     for box in diagram.boxes:
         shown = place[box.id]
@@ -75,7 +78,7 @@ def folded(diagram: Diagram, closed: Collection[str]) -> Diagram:
             boxes[shown] = box
         elif shown not in boxes:
             group = shown.removeprefix("fold:")
-            boxes[shown] = _closed(diagram, diagram.around(group), members[group])
+            boxes[shown] = _closed(diagram.around(group)[-1], members[group], entering[shown], leaving[shown])
     ends = [(place[a.tail], place[a.head], a.kind) for a in diagram.arrows]
     often = Counter(ends)
     numbers: dict[tuple[str, str, str], int] = {}
@@ -98,13 +101,20 @@ def folded(diagram: Diagram, closed: Collection[str]) -> Diagram:
     return replace(diagram, boxes=tuple(boxes.values()), arrows=tuple(arrows), moments=_moments(diagram.moments, place, moved))
 
 
-def _closed(diagram: Diagram, around: list[Group], members: list[Box]) -> Box:
-    """The box of a closed group."""
-    group = around[-1]
-    inside = {box.id for box in members}
+def _crossing(diagram: Diagram, place: Mapping[str, str]) -> tuple[dict[str, list[Box]], dict[str, list[Box]]]:
+    """For what is shown: the boxes outside it that are read inside, and those inside that are read outside."""
     by_id = {box.id: box for box in diagram.boxes}
-    entering = [by_id[a.tail] for a in diagram.arrows if a.kind == "forward" and a.head in inside and a.tail not in inside]
-    leaving = [by_id[a.tail] for a in diagram.arrows if a.kind == "forward" and a.tail in inside and a.head not in inside]
+    entering: dict[str, list[Box]] = defaultdict(list)
+    leaving: dict[str, list[Box]] = defaultdict(list)
+    for arrow in diagram.arrows:
+        if arrow.kind == "forward" and place[arrow.tail] != place[arrow.head]:
+            entering[place[arrow.head]].append(by_id[arrow.tail])
+            leaving[place[arrow.tail]].append(by_id[arrow.tail])
+    return entering, leaving
+
+
+def _closed(group: Group, members: list[Box], entering: list[Box], leaving: list[Box]) -> Box:
+    """The box of a closed group."""
     border = [_border([box for box in side if box.kind != "param"]) for side in (entering, leaving or members[-1:])]
     kinds = Counter(box.kind for box in members)
     holds = [f"{many} {word if many == 1 else word + 's'}" for word, many in

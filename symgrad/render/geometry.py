@@ -1,11 +1,12 @@
 """What a layout engine is asked (sizes and edges, no text) and what it answers (rectangles and curves, y downwards, in pixels)."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-__all__ = ["Size", "Point", "Rect", "Curve", "Edge", "Group", "Sketch", "Frame", "Layout"]
+__all__ = ["Size", "Point", "Rect", "Grid", "Curve", "Edge", "Group", "Sketch", "Frame", "Layout"]
 
 
 class Size(NamedTuple):
@@ -50,6 +51,31 @@ class Rect(NamedTuple):
 
     def union(self, other: Rect) -> Rect:
         return Rect(min(self.left, other.left), min(self.top, other.top), max(self.right, other.right), max(self.bottom, other.bottom))
+
+
+class Grid:
+    """Rectangles by the squares that they touch, so that what lies near a place is found without looking at all of them."""
+
+    SIDE = 64
+
+    def __init__(self, rects: Iterable[Rect] = ()) -> None:
+        self.squares: dict[tuple[int, int], list[tuple[int, Rect]]] = defaultdict(list)
+        for number, rect in enumerate(rects):
+            self.add(number, rect)
+
+    def add(self, number: int, rect: Rect) -> None:
+        for square in self.touched(rect):
+            self.squares[square].append((number, rect))
+
+    def near(self, rect: Rect) -> Iterator[tuple[int, Rect]]:
+        """Everything that can touch a rectangle, by number; what is big is met several times."""
+        for square in self.touched(rect):
+            yield from self.squares.get(square, ())
+
+    @classmethod
+    def touched(cls, rect: Rect) -> list[tuple[int, int]]:
+        left, top, right, bottom = [int(side // cls.SIDE) for side in rect]
+        return [(x, y) for x in range(left, right + 1) for y in range(top, bottom + 1)]
 
 
 Curve = tuple[Point, ...]                            # 3k + 1 points of k cubic Bézier segments
@@ -109,8 +135,7 @@ class Layout:
         solid = [*self.boxes, *filter(None, self.labels), *(frame.label for frame in self.frames if frame)]
         whole = Rect(0, 0, *self.size)
         yield from ((rect, whole) for rect in solid if not whole.holds(rect))
-        active: list[Rect] = []
-        for rect in sorted(solid):
-            active = [other for other in active if other.right > rect.left]
-            yield from ((other, rect) for other in active if other.meets(rect))
-            active.append(rect)
+        seen = Grid()
+        for number, rect in enumerate(solid):
+            yield from dict.fromkeys((other, rect) for _, other in seen.near(rect) if other.meets(rect))
+            seen.add(number, rect)

@@ -10,7 +10,7 @@ from bisect import bisect_right, insort
 from collections.abc import Sequence
 from itertools import pairwise
 
-from symgrad.render.geometry import Curve, Frame, Layout, Point, Rect, Size, Sketch
+from symgrad.render.geometry import Curve, Frame, Grid, Layout, Point, Rect, Size, Sketch
 from symgrad.render.ranks import ranks
 
 __all__ = ["place_in_layers"]
@@ -234,7 +234,8 @@ class _Layers:
     def _frames(self, boxes: Sequence[Rect], solid: Sequence[Rect]) -> list[Frame | None]:
         """A frame for each group that can have one: no stranger inside, no other frame touched."""
         frames: list[Frame | None] = []
-        for group in self.sketch.groups:
+        by_place, labelled, framed = Grid(boxes), Grid(solid), Grid()
+        for number, group in enumerate(self.sketch.groups):
             outline = boxes[group.members[0]]
             for member in group.members:
                 outline = outline.union(boxes[member])
@@ -242,9 +243,12 @@ class _Layers:
             wide, high = group.label
             outline = outline._replace(top=outline.top - high, right=max(outline.right, outline.left + wide + 16))
             label = Rect(outline.left + 8, outline.top + 4, outline.left + 8 + wide, outline.top + 4 + high)
-            strangers = [box for index, box in enumerate(boxes) if index not in group.members]
-            free = not any(map(outline.meets, strangers)) and not any(map(label.meets, solid))
-            frames.append(Frame(outline, label) if free and not any(f and f.outline.meets(outline) for f in frames) else None)
+            free = (all(self.group[index] == number or not outline.meets(box) for index, box in by_place.near(outline))
+                    and not any(label.meets(other) for _, other in labelled.near(label))
+                    and not any(outline.meets(other) for _, other in framed.near(outline)))
+            frames.append(Frame(outline, label) if free else None)
+            if free:
+                framed.add(number, outline)
         return frames
 
 

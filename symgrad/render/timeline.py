@@ -1,6 +1,7 @@
 """Boxes with the steps that make and free them in; a picture over time out: a row a step, a column for what lives side by side."""
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ def place_in_time(sizes: Sequence[Size], spans: Sequence[tuple[int, int | None]]
     steps = sorted({step for step, _ in spans})
     row = {step: place for place, step in enumerate(steps)}
     start = [row[step] for step, _ in spans]
-    stop = [len(steps) - 1 if until is None else max([row[s] for s in steps if s <= until], default=start[k]) for k, (_, until) in enumerate(spans)]
+    stop = [len(steps) - 1 if until is None else max(bisect_right(steps, until) - 1, start[k]) for k, (_, until) in enumerate(spans)]
     column = [0] * len(spans)
     free: list[int] = []                             # the row from which on each column is free
     for k in sorted(range(len(spans)), key=start.__getitem__):
