@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
 _PLACES = {
     "symgrad.network": ("define", "parse"),
@@ -11,7 +12,8 @@ _PLACES = {
     "symgrad.marking.checking": ("check", "check_steps"),
     "symgrad.marking.verdict": ("Verdict",),
     "symgrad.run.gate": ("ungated",),
-    "symgrad.outputs": ("Exercises", "Picture", "Solution", "check_target", "draw", "exercise", "solve"),
+    "symgrad.outputs": ("Exercises", "Solution", "check_target", "exercise", "solve"),
+    "symgrad.pictures": ("Picture", "draw"),
     "symgrad.interop.numpy_tracing": ("trace",),
     "symgrad.interop.neural": (
         "attention", "avgpool", "avgpool1d", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "embedding", "globalavgpool", "globalmaxpool",
@@ -47,6 +49,8 @@ def __getattr__(name: str) -> object:
     else:
         raise AttributeError(f"symgrad has no {name!r}")
     globals()[name] = value
+    if "symgrad.core.display" in sys.modules:              # graphs that are shown in a notebook are drawn then, not before
+        sys.modules["symgrad.core.display"].set_display(lambda shown: importlib.import_module("symgrad.pictures").pictures_of(shown))
     return value
 
 

@@ -143,12 +143,12 @@ from symgrad.network import define as define
 from symgrad.network import parse as parse
 from symgrad.ops.kernels import Array
 from symgrad.outputs import Exercises as Exercises
-from symgrad.outputs import Picture as Picture
 from symgrad.outputs import Solution as Solution
 from symgrad.outputs import check_target as check_target
-from symgrad.outputs import draw as draw
 from symgrad.outputs import exercise as exercise
 from symgrad.outputs import solve as solve
+from symgrad.pictures import Picture as Picture
+from symgrad.pictures import draw as draw
 from symgrad.results import (
     Derivation as Derivation,
 )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from symgrad.core.graph import Graph
+    from symgrad.explain.diagram import Direction
+    from symgrad.render.theme import Theme
 
 __all__ = ["main"]
 
@@ -25,6 +27,8 @@ VIEWS = ("matrix", "index", "jacobian", "chain", "paths", "code")
 LAYOUTS = ("numerator", "denominator")
 DETAILS = ("brief", "standard", "full")
 DELTAS = ("delta", "d", "bar", "grad")
+PICTURES = ("forward", "backward", "both", "schedule", "paths", "values", "jacobian")
+GENERATED = "generated"
 RANK, DIGITS = 6, 9
 
 
@@ -209,7 +213,7 @@ def solve_command(net: str | None, expression: str | None, variables: tuple[str,
         outputs.check_target(out)
     graph = _network(net, expression, variables)
     title = f"Worked solution: {Path(net).stem}" if net and _is_file(net) else ""
-    numbers = values if values == outputs.GENERATED else _values(values, graph)
+    numbers = values if values == GENERATED else _values(values, graph)
     solution = outputs.solve(graph, wrt=_names(wrt), of=of, values=numbers, seed=seed, title=title, layout=layout,
                              detail=detail, deltas=deltas, digits=digits, eta=eta)
     click.echo(f"{solution.save(out)}: {solution.report}" if out is not None else str(solution))
@@ -272,13 +276,26 @@ def check_command(net: str, claims: str | None, variables: tuple[str, ...], wrt:
 
 @cli.command("draw", cls=_Command)
 @_net
-@click.option("--what", type=click.Choice(["forward", "backward", "both"]), default="both", show_default=True)
-@click.option("--out", metavar="FILE", required=True, help="Where to write it (.svg, .dot).")
-def draw_command(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, what: str, out: str) -> None:
-    """The picture of the graph, with the backward pass."""
-    from symgrad import outputs
+@click.option("--what", type=click.Choice(PICTURES), default="both", show_default=True)
+@click.option("--values", metavar="FILE", help="Numbers by name, .json or .npz; the word generated: small ones, drawn by --seed.")
+@click.option("--level", type=click.Choice(["auto", "names", "ops"]), default="auto", show_default=True, help="Named values, or every op.")
+@click.option("--labels", type=click.Choice(["auto", "jacobian", "cotangent", "none"]), default="auto", show_default=True, help="What arrows back say.")
+@click.option("--fold/--no-fold", default=None, help="Close all layers, or none; if left out, where there are more than 60 boxes.")
+@click.option("--direction", type=click.Choice(["auto", "LR", "TB"]), default="auto", show_default=True)
+@click.option("--theme", type=click.Choice(["light", "dark", "auto"]), help="Light if left out; in HTML what the reader's system prefers.")
+@click.option("--animate", is_flag=True, help="An .svg that goes through both passes; a .gif does always.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of generated values.")
+@click.option("--out", metavar="FILE", required=True, help="Where to write it (.svg, .png, .pdf, .html, .gif, .dot, .mmd).")
+def draw_command(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, what: str, values: str | None,
+                 level: str, labels: str, fold: bool | None, direction: Direction, theme: Theme | None, animate: bool, seed: int, out: str) -> None:
+    """The picture of the graph: its passes, schedule, paths, values, or the structure of its derivatives."""
+    from symgrad import pictures
+    pictures.check_target(out, animate)
     graph = _network(net, expression, variables)
-    click.echo(str(outputs.draw(graph, what, wrt=_names(wrt), of=of).save(out)))
+    numbers = values if values == GENERATED else _values(values, graph)
+    picture = pictures.draw(graph, what, wrt=_names(wrt), of=of, values=numbers, level=level, labels=labels, fold=fold, direction=direction, theme=theme,
+                            seed=seed)
+    click.echo(str(picture.save(out, animate=animate)))
 
 
 @cli.command("run", cls=_Command)

@@ -13,29 +13,29 @@ from symgrad.core.node import Node
 from symgrad.derivations import differentiate
 from symgrad.derive.targets import Wrt
 from symgrad.errors import InputError
-from symgrad.explain.diagram import Diagram
 from symgrad.explain.document import Block, Document, Math
 from symgrad.explain.drawing import diagram_of
 from symgrad.explain.exercise import Wanted, exercise_of
+from symgrad.explain.folding import automatic, folded
 from symgrad.explain.formulas import STYLES, Typesetter
 from symgrad.explain.frame import DETAILS, Material
 from symgrad.explain.numbers import backward_numbers, wanted_nodes
-from symgrad.explain.values import Numbers, easy_functions, easy_values
+from symgrad.explain.values import Numbers
 from symgrad.explain.walkthrough import walkthrough
+from symgrad.pictures import GENERATED, easily, generated
 from symgrad.render import files
-from symgrad.render.dot import to_dot
 from symgrad.render.formats import renderer, save
 from symgrad.render.svg import to_svg
 from symgrad.render.text import to_text
-from symgrad.results import Derivation, Derivative, source_of, with_functions
-from symgrad.run.functions import ByOrder, Given, function_values
+from symgrad.results import Derivation, source_of, with_functions
+from symgrad.run.functions import Given, function_values
 from symgrad.run.verify import Report
 from symgrad.verbs import schedule
 
-__all__ = ["Exercises", "Picture", "Solution", "check_target", "draw", "exercise", "solve"]
+__all__ = ["Exercises", "Solution", "check_target", "exercise", "solve"]
 
-MOST_NAMED = 60
-"""A picture of more named values than this has no place on a page."""
+_ON_A_PAGE = 30
+"""A picture of more boxes than this is folded in a solution; one that has more all the same has no place there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,39 +78,10 @@ class Exercises:
         return to_text(self.sheet)
 
 
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A picture of a graph or a derivation."""
-
-    diagram: Diagram
-
-    @property
-    def svg(self) -> str:
-        """The picture as SVG: paths only, no fonts needed."""
-        return to_svg(self.diagram)
-
-    def save(self, path: str | Path) -> Path:
-        """Write the picture as `.svg` or `.dot`. Raises InputError for another suffix."""
-        writers = {".svg": to_svg, ".dot": to_dot}
-        suffix = Path(path).suffix.lower()
-        if suffix not in writers:
-            raise InputError(f"a picture is written as {', '.join(writers)}, not as {suffix or 'a file without a suffix'}: {path}")
-        files.check_place(path)
-        files.write(path, writers[suffix](self.diagram))
-        return Path(path)
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return {"image/svg+xml": self.svg, "text/plain": to_dot(self.diagram)}
-
-
 def check_target(path: str | Path) -> None:
     """Raises InputError where a solution could not be written: an unknown suffix, a folder that is not there."""
     renderer(path)
     files.check_place(path)
-
-
-GENERATED = "generated"
-"""In place of values: small ones are drawn."""
 
 
 def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, values: Mapping[str, ArrayLike] | str | None = None,
@@ -133,11 +104,8 @@ def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, valu
     if not 1 <= digits <= 15:
         raise InputError(f"digits is a whole number from 1 to 15, not {digits}")
     if isinstance(values, str):
-        if values != GENERATED:
-            raise InputError(f"values are arrays by name, or {GENERATED!r}, not {values!r}")
         net = as_graph(net)
-        functions = {**_easy(net), **(functions or {})}
-        values = easy_values(net, seed, function_values(functions))
+        values, functions = generated(net, values, seed, functions)
     values, functions = with_functions(values, functions) if values is not None else (None, functions)
     d = differentiate(net, wrt, of, layout).at(values or {})
     report = d.verify(values, seed, functions)
@@ -149,13 +117,16 @@ def solve(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, valu
         numbers = Numbers(wanted_nodes(d), values, function_values(functions), d.graph.numbers, digits)
         known = {n: numbers.math(n) for n in d.graph.names.values()}
         backward = backward_numbers(d, numbers, Typesetter(d.graph), None if eta is None else Fraction(str(eta)))
-    drawing = to_svg(diagram_of(d, "both")) if picture and detail != "brief" and len(d.graph.names) <= MOST_NAMED else ""
+    drawing = _drawing(d) if picture and detail != "brief" else ""
     document = walkthrough(d, Material(report, schedule(d), source_of(d, functions=functions), drawing, known, title, detail, deltas, backward))
     return Solution(document, d, report)
 
 
-def _easy(graph: Graph) -> dict[str, ByOrder]:
-    return {name: ByOrder(f) for name, f in easy_functions(graph).items()}
+def _drawing(d: Derivation) -> str:
+    """The picture of both passes as SVG; nothing where it would not fit a page."""
+    whole = diagram_of(d, "both")
+    shown = folded(whole, automatic(whole, _ON_A_PAGE))
+    return to_svg(shown) if len(shown.boxes) <= 2 * _ON_A_PAGE else ""
 
 
 def exercise(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, *, blank: str = "gradients", kind: str = "both", level: int = 2,
@@ -169,14 +140,6 @@ def exercise(net: Graph | Node, wrt: Wrt = None, of: str | Node | None = None, *
     """
     d = differentiate(net, wrt, of)
     report = d.verify(None, seed, functions)
-    functions = {**_easy(d.graph), **(functions or {})}
+    functions = {**easily(d.graph), **(functions or {})}
     made = exercise_of(d, Material(report, schedule(d), ""), Wanted(blank, kind, level, count, seed, digits, title), function_values(functions))
     return Exercises(made.sheet, made.key, report)
-
-
-def draw(subject: Graph | Node | Derivation | Derivative, what: str = "both", *, wrt: Wrt = None, of: str | Node | None = None,
-         title: str = "") -> Picture:
-    """The picture of a graph or a derivation. what: "forward", "backward" or "both" passes; a graph is differentiated by `wrt` first."""
-    if isinstance(subject, Derivative):
-        subject = differentiate(subject.graph, [subject.variable], subject.output)
-    return Picture(diagram_of(subject if isinstance(subject, Derivation) else differentiate(subject, wrt, of), what, title))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 import symgrad.network  # noqa: F401  # gives Graph.parse its parser
+from symgrad.core.display import Shown
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node, Variable, topological
 from symgrad.core.shape import Shape, shape_text, size_names, size_number
@@ -184,7 +185,7 @@ class Derivative:
 
 
 @dataclass(frozen=True, eq=False)
-class Derivation:
+class Derivation(Shown):
     """The gradients (or Jacobians) of one output: the forward graph, the backward graph, and the steps between them."""
 
     graph: Graph

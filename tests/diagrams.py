@@ -4,9 +4,9 @@ from __future__ import annotations
 import random
 from typing import get_args
 
-from symgrad.explain.diagram import Arrow, Box, BoxKind, Diagram
+from symgrad.explain.diagram import Arrow, Box, BoxKind, Diagram, Fact, Group, Moment
 
-__all__ = ["EVIL", "network", "residual", "chain", "square", "wild", "scatter", "layers", "ALL"]
+__all__ = ["EVIL", "network", "residual", "chain", "square", "wild", "scatter", "layers", "stepped", "ALL"]
 
 EVIL = "<script>alert('x')</script> & \"quotes\" \\ back\nslash ]]> \x00"
 
@@ -104,5 +104,46 @@ def layers(count: int, width: int = 50) -> Diagram:
     return Diagram("layers", boxes, arrows)
 
 
+def _told(name: str, tex: str, kind: BoxKind, shape: str, equation: str, group: str = "", kept: bool = False) -> Box:
+    """A value with facts: its equation, its shape, its derivative and what it costs."""
+    space = rf"\mathbb{{R}}^{{{shape}}}" if shape else ""
+    facts = [Fact("equation", f"{name} = {equation}", f"{tex} = {equation}")] if equation else []
+    facts += [Fact("shape", shape.replace(r"\times", "x"), space)] if shape else []
+    facts += [Fact("derivative", f"dl/d{name}", rf"\frac{{\partial \ell}}{{\partial {tex}}}"), Fact("cost", "2 K^2 operations")]
+    return Box(name, tex, name, space, shape.replace(r"\times", "x"), kind, group, f"{name}: a value", facts=tuple(facts), kept=kept)
+
+
+def stepped(blocks: int = 3) -> Diagram:
+    """Blocks h + g(W h) in a group that stands for all of them, an output layer and a loss; with facts, and both passes step by step."""
+    groups = [Group("blocks", count=blocks), *(Group(f"block {k}", "blocks") for k in range(1, blocks + 1)), Group("output layer"), Group("target & loss")]
+    boxes = [_told("x", "x", "data", "D", "")]
+    arrows: list[Arrow] = []
+    forward: list[Moment] = []
+    backward: list[Moment] = []
+
+    def value(box: Box, *operands: str, back: tuple[str, ...] = (), reads: tuple[str, ...] = ()) -> None:
+        boxes.append(box)
+        into = tuple(range(len(arrows), len(arrows) + len(operands)))
+        arrows.extend(Arrow(operand, box.id) for operand in operands)
+        forward.append(Moment(f"Forward: compute {box.text}", box.facts[0].tex, box.facts[0].text, (box.id,), into))
+        for tex, operand in zip(back, operands, strict=False):
+            arrows.append(Arrow(box.id, operand, tex, tex, "backward", f"from {box.text} back to {operand}"))
+            backward.insert(0, Moment(f"Backward: from {box.text} to {operand}", rf"\frac{{\partial \ell}}{{\partial {operand[0]}}} = {tex} \delta",
+                                      f"d{operand} = {tex}", (operand,), (len(arrows) - 1,), reads))
+
+    last = "x"
+    for k in range(1, blocks + 1):
+        group = f"block {k}"
+        boxes.append(_told(f"W{k}", f"W_{k}", "param", r"D \times D", "", group, True))
+        value(_told(f"z{k}", f"z_{k}", "op", "D", f"W_{k} {last[0]}_{k - 1}", group, True), f"W{k}", last, back=(rf"\delta_{k} h_{{{k - 1}}}^{{\top}}", rf"W_{k}^{{\top}}"),
+              reads=(last, f"W{k}"))
+        value(_told(f"h{k}", f"h_{k}", "op", "D", rf"h_{{{k - 1}}} + g(z_{k})", group), f"z{k}", last, back=(rf"\mathrm{{diag}}(g'(z_{k}))", "I"), reads=(f"z{k}",))
+        last = f"h{k}"
+    boxes += [_told("v", "v", "param", "D", "", "output layer", True), _told("y", "y", "data", "", "", "target & loss")]
+    value(_told("yhat", r"\hat y", "op", "", rf"v^{{\top}} h_{blocks}", "output layer", True), "v", last, back=(rf"h_{blocks}^{{\top}}", r"v^{\top}"), reads=("v", last))
+    value(_told("loss", r"\ell", "output", "", r"\frac{1}{2}\left(\hat y - y\right)^2", "target & loss"), "yhat", "y", back=(r"\hat y - y",), reads=("yhat",))
+    return Diagram("A residual network and its gradient", tuple(boxes), tuple(arrows), groups=tuple(groups), moments=(*forward, *backward))
+
+
 ALL = {"network": network(), "forward": network(backward=False), "without frames": network(groups=False), "residual": residual(),
-       "chain": chain(), "square": square(), "wild": wild(), **{f"random {seed}": scatter(seed) for seed in range(8)}}
+       "chain": chain(), "stepped": stepped(), "square": square(), "wild": wild(), **{f"random {seed}": scatter(seed) for seed in range(8)}}

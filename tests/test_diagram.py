@@ -57,7 +57,7 @@ def test_a_picture_is_self_contained_svg(name: str) -> None:
     assert len(ids) == len(set(ids)) and all(str(identity).startswith("p7-") for identity in ids)
     assert {element.get("href", "")[1:] for element in root.iter(f"{SVG}use")} <= set(ids)
     assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
-        "svg", "style", "defs", "g", "path", "rect", "use", "title"}, "nothing needs a font, a script or another file"
+        "svg", "style", "defs", "g", "path", "rect", "circle", "use", "title"}, "nothing needs a font, a script or another file"
     assert len(root.findall(f".//{SVG}g[@data-id]")) == len(ALL[name].boxes)
     assert sum(f'class="arrow {kind}"' in svg for kind in ("forward", "backward")) == len({a.kind for a in ALL[name].arrows})
     assert svg.count('class="arrow') == len(ALL[name].arrows)

@@ -149,6 +149,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
         files.write(tmp_path, b"")
 
 
-@pytest.mark.parametrize("name", ["page.css", "assets/math.woff2", "assets/OFL.txt", "assets/README.txt"])
+@pytest.mark.parametrize("name", ["page.css", "math.css", "graph_page.css", "graph_page.js", "pan_zoom.js", "assets/math.woff2", "assets/OFL.txt", "assets/README.txt"])
 def test_data_files_come_with_the_package(name: str) -> None:
     assert len(resources.files("symgrad.render").joinpath(name).read_bytes()) > 300

@@ -12,7 +12,7 @@ from diagrams import ALL, chain, layers, network, residual, scatter, square, wil
 from symgrad.errors import InputError
 from symgrad.render import engines
 from symgrad.render.curves import samples
-from symgrad.render.figure import PAGE_WIDTH, Figure, figure
+from symgrad.render.figure import PAGE, Figure, figure
 from symgrad.render.geometry import Edge, Layout, Rect, Size, Sketch
 from symgrad.render.layered import place_in_layers
 from symgrad.render.svg import to_svg
@@ -188,15 +188,16 @@ def test_no_text_of_a_user_reaches_an_engine(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_picture_fits_a_page(engine: str) -> None:
     for diagram in (network(), network(backward=False), residual(), chain()):
-        assert figure(diagram).layout.size.width <= PAGE_WIDTH
+        assert figure(diagram).layout.size.width <= PAGE.width
     assert figure(chain()).direction == "TB" and figure(square()).direction == "LR"
+    assert figure(residual()).direction == "TB" and figure(residual(), Size(1600, 900)).direction == "LR"
 
 
 def test_golden_geometry() -> None:
     """Positions by graphviz-pure, in whole pixels; SYMGRAD_ENGINE=pure and a changed picture: write the file anew and look at it."""
     if engines._command("pure") is None:
         pytest.skip("graphviz-pure is not installed")
-    drawn = figure(network())
+    drawn = figure(network(groups=False))
     assert drawn.layout.engine == "pure"
     found = {"size": drawn.layout.size, "boxes": {face.box.id: rect for face, rect in zip(drawn.faces, drawn.layout.boxes, strict=True)},
              "labels": {f"{route.arrow.tail} {route.arrow.head}": route.room for route in drawn.routes if route.room}}

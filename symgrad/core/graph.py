@@ -10,6 +10,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
+from symgrad.core.display import Shown
 from symgrad.core.node import SIZE, Node, Variable, topological
 from symgrad.core.shape import Shape, Size, shape_text, size_expression, size_names
 from symgrad.core.table import aligned
@@ -43,7 +44,7 @@ class UnknownFunction:
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class Graph(Shown):
     """Named nodes in order of definition. Invariant: names are unique; a variable is named by its own name."""
 
     names: Mapping[str, Node]
@@ -82,6 +83,10 @@ class Graph:
     def numbers(self) -> dict[str, int]:
         """The sizes that have a number in this graph: declared ones, and the lengths that recurrences are written out for."""
         return {**self.sizes, **self.lengths}
+
+    def _plain(self) -> str:
+        """The text it was written in, else its names with their shapes."""
+        return self.text.strip() or "\n".join(f"{name} ({shape_text(node.shape)})" for name, node in self.names.items())
 
     def at(self, values: Mapping[str, ArrayLike], sizes: Mapping[str, int] | None = None) -> Graph:
         """The graph with its recurrences written out for the lengths that the arrays have: this one, if they are its own."""

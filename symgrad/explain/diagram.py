@@ -1,8 +1,9 @@
 """Boxes and arrows of a picture in; one checked, format-free diagram out, which every picture format draws."""
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from symgrad.errors import InputError
@@ -10,7 +11,7 @@ from symgrad.errors import InputError
 __all__ = ["Arrow", "ArrowKind", "Box", "BoxKind", "Cells", "Diagram", "Direction", "Fact", "Group", "Moment"]
 
 BoxKind = Literal["data", "param", "const", "op", "output", "gradient", "fold"]
-ArrowKind = Literal["forward", "backward", "reuse"]
+ArrowKind = Literal["forward", "backward", "reuse", "product"]
 Direction = Literal["auto", "LR", "TB"]
 
 
@@ -40,7 +41,8 @@ class Box:
 
     `note_tex` and `note_text` stand under the shape: a value in numbers; in a picture over time they stand in the row of the step.
     `kept`: the value is cached for the backward pass. `faded`: it is not what the picture is about. `span`: the step that computes it and
-    the one after which it is freed (None: never), in a picture over time. `cells`: where a matrix is zero.
+    the one after which it is freed (None: never), in a picture over time. `cells`: where a matrix is zero. `copy_of`: the box that stands
+    for the same value elsewhere, where one is drawn beside each of its readers.
     Invariant: `id`, `tex` and `text` are not empty; the other texts may be.
     """
 
@@ -59,6 +61,7 @@ class Box:
     faded: bool = False
     span: tuple[int, int | None] | None = None
     cells: Cells | None = None
+    copy_of: str = ""
 
     def __post_init__(self) -> None:
         _texts(self, f"box {self.id!r}", "id", "tex", "text", "shape_tex", "shape_text", "group", "tooltip", "note_tex", "note_text")
@@ -70,8 +73,8 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A value on its way (`forward`: operand to node), a derivative on its way back (`backward`: node to operand), or a cached value that the
-    backward pass reads (`reuse`).
+    """A value on its way (`forward`: operand to node), a derivative on its way back (`backward`: node to operand), a cached value that the
+    backward pass reads (`reuse`), or no way at all but a sign between two boxes, its label (`product`).
 
     `tex` and `text` are its label, a local Jacobian or a cotangent for example; both are given, or neither.
     """
@@ -118,7 +121,7 @@ class Moment:
     reads: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Diagram:
     """A picture: at least one box, ids that differ, arrows between boxes that exist; parallel arrows are kept apart.
 
@@ -134,10 +137,8 @@ class Diagram:
     legend: bool = True
     groups: tuple[Group, ...] = ()
     moments: tuple[Moment, ...] = ()
-    _known: dict[str, Group] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_known", {group.name: group for group in self.groups})
         _texts(self, "a diagram", "title")
         for name, kind in (("boxes", Box), ("arrows", Arrow)):
             members = getattr(self, name)
@@ -164,9 +165,13 @@ class Diagram:
         """The group of that name and those around it, outermost first; nothing for the empty name."""
         found: list[Group] = []
         while group.strip() and group not in {g.name for g in found}:
-            found.insert(0, self._known.get(group, Group(group)))
+            found.insert(0, self._groups.get(group, Group(group)))
             group = found[0].parent
         return found
+
+    @functools.cached_property
+    def _groups(self) -> dict[str, Group]:
+        return {group.name: group for group in self.groups}
 
 
 def _texts(value: object, owner: str, *names: str) -> None:

@@ -11,19 +11,25 @@ from symgrad.explain.diagram import Arrow, Box, Diagram, Fact, Group, Moment
 __all__ = ["MOST", "automatic", "folded", "outermost", "states"]
 
 MOST = 60
-"""A picture of more boxes than this is folded by itself."""
+"""A picture of more boxes than this, and half as many again for inputs that are drawn more than once, is folded by itself."""
 _MANY = 400                                          # boxes that a page still shows unfolded
 _FREELY = 4                                          # so many groups open and close in every combination
 
 
 def outermost(diagram: Diagram) -> list[Group]:
-    """The groups that no other one holds, in the order of their first boxes."""
-    return list(dict.fromkeys(around[0] for box in diagram.boxes if (around := diagram.around(box.group))))
+    """The groups that no other one holds, in the order of their first boxes; in a picture over time, those within the passes."""
+    return list(dict.fromkeys(_outer(diagram)))
+
+
+def _outer(diagram: Diagram) -> list[Group]:
+    """The outermost group of every box that is in one."""
+    first = 0 if diagram.boxes[0].span is None else 1
+    return [around[first] for box in diagram.boxes if len(around := diagram.around(box.group)) > first]
 
 
 def automatic(diagram: Diagram, most: int = MOST) -> frozenset[str]:
     """The groups to close so that at most so many boxes are left, if that can be: repeated layers first, then every outermost group."""
-    if len(diagram.boxes) <= most:
+    if sum(not box.copy_of for box in diagram.boxes) <= most and len(diagram.boxes) <= 1.5 * most:
         return frozenset()
     outer = outermost(diagram)
     repeated = frozenset(group.name for group in outer if group.count > 1)
@@ -43,7 +49,7 @@ def states(diagram: Diagram, start: Collection[str]) -> list[frozenset[str]]:
     else:
         every = frozenset(names)
         found += [every, frozenset(), *(every - {name} for name in names), *(frozenset({name}) for name in names)]
-    members = Counter(around[0].name for box in diagram.boxes if (around := diagram.around(box.group)))
+    members = Counter(group.name for group in _outer(diagram))
     sizes = {closed: len(diagram.boxes) - sum(members[name] - 1 for name in closed) for closed in dict.fromkeys(found)}
     sizes[found[0]] = len(folded(diagram, start).boxes)  # which may close groups within groups
     small = [closed for closed in sizes if closed == found[0] or sizes[closed] <= _MANY]
@@ -118,14 +124,20 @@ def _closed(group: Group, members: list[Box], entering: list[Box], leaving: list
     kinds = Counter(box.kind for box in members)
     holds = [f"{many} {word if many == 1 else word + 's'}" for word, many in
              (("parameter", kinds["param"]), ("value", len(members) - kinds["param"] - kinds["data"] - kinds["const"])) if many]
-    shape_text = " → ".join(text for _, text in border) if all(text for _, text in border) else ""
-    shape_tex = r" \to ".join(tex for tex, _ in border) if shape_text and all(tex for tex, _ in border) else ""
-    facts = (Fact("holds", ", ".join(holds)), Fact("values", ", ".join(box.text for box in members[:40]) + (", …" if len(members) > 40 else "")))
-    times = f" × {group.count}" if group.count > 1 else ""
+    shape_tex, shape_text = (arrow.join(filter(None, side)) for arrow, side in zip((r" \to ", " → "), zip(*border, strict=True), strict=True))
+    values = ", ".join(box.text for box in members[:40]) + ", …" * (len(members) > 40)
+    facts: tuple[Fact, ...] = (Fact("holds", ", ".join(holds)), Fact("values", values))
+    first = [box for box in members if box.kind not in ("param", "data", "const") and box.group == members[0].group] if group.count > 1 else []
+    facts += tuple(Fact("the first one" if not k else "", fact.text, fact.tex) for k, fact in
+                   enumerate([f for box in first[:6] for f in box.facts if f.label == "equation"][:6]))
+    spans = [box.span for box in members if box.span is not None]
+    ends = [until for _, until in spans]
+    span = (min(step for step, _ in spans), None if None in ends else max(e for e in ends if e is not None)) if spans else None
+    times = f" × {group.count}" if group.count > 1 and not spans else ""
     name = f"{group.name}{times}"
     return Box(f"fold:{group.name}", rf"\text{{{_plain(group.name)}}}" + (rf"\;\times {group.count}" if times else ""), name, shape_tex, shape_text,
                "fold", group.parent, f"{name}: {', '.join(holds)}", facts=facts, faded=all(box.faded for box in members),
-               kept=any(box.kept for box in members))
+               kept=any(box.kept for box in members), span=span, note_text=f"{len(spans)} steps" if spans else "")
 
 
 def _border(boxes: Iterable[Box]) -> tuple[str, str]:

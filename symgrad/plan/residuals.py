@@ -9,6 +9,7 @@ from functools import cached_property
 
 import sympy as sp
 
+from symgrad.core.display import Shown
 from symgrad.core.node import Node, Variable, growing
 from symgrad.core.shape import shape_text, size_expression
 from symgrad.core.table import aligned
@@ -53,7 +54,7 @@ class Cached:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Shown):
     """Steps in order of computation, numbered from 1.
 
     Costs are sympy expressions in the sizes. Memory counts float64 and leaves the inputs out, which the caller holds.

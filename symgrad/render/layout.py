@@ -10,12 +10,13 @@ __all__ = ["breadth", "pad", "wrap", "break_formula", "arrange", "columns", "pri
 Stack = tuple[str, ...]                              # what stands above each other: a factor, its shape, its note
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _RANKS = {"=": 0, "<-": 0, "+": 1, "-": 1, "*": 2, ".*": 2, "/": 2, "./": 2}
 
 
 def printable(text: str) -> str:
-    """The text with U+FFFD for what no page prints: control characters but tabs and line ends, and halves of a surrogate pair."""
+    """The text with U+FFFD for what no page prints: control characters but tabs and line ends, halves of a surrogate pair, what Unicode
+    calls no character."""
     return _UNPRINTABLE.sub("\ufffd", text)
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from symgrad.errors import InputError
+from symgrad.render.layout import printable
 
 __all__ = ["checked", "to_mathml"]
 
@@ -45,6 +46,7 @@ def to_mathml(tex: str, *, displaystyle: bool = False, strut: Strut = "", infix:
     Raises:
         InputError: the formula is empty, unbalanced, or uses a command that has no MathML; the message shows the formula.
     """
+    tex = printable(tex)
     root = _converted(tex)
     for element in root.iter():
         _plain(element, tex)

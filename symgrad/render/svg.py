@@ -1,29 +1,29 @@
 """A diagram in; one self-contained SVG out, its mathematics as outlines, so that it looks the same wherever it is shown."""
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Sequence
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from symgrad.errors import InputError
 from symgrad.explain.diagram import BoxKind, Cells, Diagram
-from symgrad.render.curves import arrow
-from symgrad.render.figure import Face, Figure, Route, figure, title_lines
+from symgrad.render.curves import arrow, samples
+from symgrad.render.figure import PAGE, Face, Figure, Route, figure, title_lines
 from symgrad.render.geometry import Curve, Frame, Point, Rect, Size
 from symgrad.render.glyphs import Drawing, Glyph, words
+from symgrad.render.markup import escaped
 from symgrad.render.theme import Theme, style_sheet
 from symgrad.render.timeline import Lifeline
 
-__all__ = ["to_svg"]
+__all__ = ["KINDS", "SharedPictures", "swatch", "to_svg", "to_svgs"]
 
 _MARGIN, _TITLE, _LEGEND, _NARROWEST = 10.0, 16.0, 11.0, 320.0
 _SAMPLE = Size(26, 16)
-_WORDS: dict[str, str] = {
+KINDS: dict[str, str] = {
     "data": "data", "param": "parameter", "const": "constant", "op": "operation", "output": "output", "gradient": "gradient",
     "fold": "layers, folded", "kept": "cached", "forward": "value", "backward": "derivative", "reuse": "cached value read",
 }
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""What the legend calls each kind of box and arrow, in its order."""
 
 
 def to_svg(diagram: Diagram, *, theme: Theme = "light", prefix: str = "g") -> str:
@@ -37,25 +37,59 @@ def to_svg(diagram: Diagram, *, theme: Theme = "light", prefix: str = "g") -> st
     Raises:
         InputError: unknown theme, a prefix that is no XML name, or an engine asked for by SYMGRAD_ENGINE that gives no layout.
     """
-    if theme not in get_args(Theme):
-        raise InputError(f"the theme of a picture is one of {', '.join(get_args(Theme))}, not {theme!r}")
+    _check(theme)
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", prefix):
         raise InputError(f"a prefix begins with a letter and holds letters, digits and -, not {prefix!r}")
-    return _Writer(figure(diagram), prefix).picture(theme)
+    return _Writer(figure(diagram), prefix, prefix, {}).picture(theme)
+
+
+class SharedPictures(NamedTuple):
+    """Pictures of one page without their titles, and what they share: the style sheet, an <svg> that shows nothing but has the outlines of letters."""
+
+    style: str
+    outlines: str
+    pictures: list[str]
+
+
+def to_svgs(diagrams: Iterable[Diagram], *, theme: Theme = "light", scope: str = "g", room: Size = PAGE) -> SharedPictures:
+    """Pictures for one page that has that room for one of them; ids in the first begin with `scope` and 0, and all have the class `scope`.
+
+    Raises as `to_svg` does.
+    """
+    _check(theme)
+    glyphs: dict[str, int] = {}
+    pictures = [_Writer(figure(diagram, room), f"{scope}{number}", scope, glyphs).picture(None) for number, diagram in enumerate(diagrams)]
+    outlines = f'<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs>{_outlines(glyphs, scope)}</defs></svg>\n'
+    return SharedPictures(style_sheet(theme, scope), outlines, pictures)
+
+
+def swatch(kind: str, scope: str) -> str:
+    """The legend's sample of a kind by itself, for a page that has the style sheet of `scope`."""
+    return (f'<svg class="{scope}" width="32" height="20" viewBox="-3 -10 32 20" aria-hidden="true">'
+            f'<g class="{kind}">{_sample(kind, 0, 0).strip()}</g></svg>')
+
+
+def _check(theme: str) -> None:
+    if theme not in get_args(Theme):
+        raise InputError(f"the theme of a picture is one of {', '.join(get_args(Theme))}, not {theme!r}")
+
+
+def _outlines(glyphs: dict[str, int], scope: str) -> str:
+    return "".join(f'<path id="{scope}-{number}" d="{outline}"/>' for outline, number in glyphs.items())
 
 
 class _Writer:
-    """Writes one picture; it numbers the glyphs in the order of their first use."""
+    """Writes one picture, its ids after `prefix`; it numbers the glyphs, which pictures of one `scope` share, in the order of their first use."""
 
-    def __init__(self, drawn: Figure, prefix: str) -> None:
-        self.figure, self.prefix = drawn, prefix
+    def __init__(self, drawn: Figure, prefix: str, scope: str, glyphs: dict[str, int]) -> None:
+        self.figure, self.prefix, self.scope, self.glyphs = drawn, prefix, scope, glyphs
         self.names = {box.id: box.text for box in drawn.diagram.boxes}
-        self.glyphs: dict[str, int] = {}
 
-    def picture(self, theme: Theme) -> str:
+    def picture(self, theme: Theme | None) -> str:
+        """The `<svg>`; with no theme its title, its style and its outlines stand elsewhere on the page."""
         drawn = self.figure
         width = max(drawn.layout.size.width, _NARROWEST)
-        title = title_lines(drawn.diagram.title, width, _TITLE)
+        title = title_lines(drawn.diagram.title, width, _TITLE) if theme else []
         top = _MARGIN + sum(line.size.height + 4 for line in title) + (8 if title else 0)
         left = _MARGIN + (width - drawn.layout.size.width) / 2
         bottom = top + drawn.layout.size.height
@@ -68,13 +102,12 @@ class _Writer:
             *(self.drawing(note, corner, "note") for note, corner in drawn.notes),
             *(self.box(number, face, rect) for number, (face, rect) in enumerate(zip(drawn.faces, drawn.layout.boxes, strict=True))),
             "</g>\n", legend))
-        outlines = "".join(f'<path id="{self.prefix}-{number}" d="{outline}"/>' for outline, number in self.glyphs.items())
-        name = _escaped(drawn.diagram.title.strip() or "a diagram")
+        own = f"<style>{style_sheet(theme, self.scope)}</style>\n<defs>{_outlines(self.glyphs, self.scope)}</defs>\n" if theme else ""
+        name = escaped(drawn.diagram.title.strip() or "a diagram")
         wide, high = _at(total.width), _at(total.height)
         size = f'width="{wide}" height="{high}"'
-        return (f'<svg xmlns="http://www.w3.org/2000/svg" class="{self.prefix}" {size} viewBox="0 0 {wide} {high}" role="img" '
-                f'aria-label="{name}">\n<style>{style_sheet(theme, self.prefix)}</style>\n<defs>{outlines}</defs>\n'
-                f'<rect class="paper" {size}/>\n{body}</svg>\n')
+        return (f'<svg xmlns="http://www.w3.org/2000/svg" class="{self.scope}" {size} viewBox="0 0 {wide} {high}" role="img" '
+                f'aria-label="{name}">\n{own}<rect class="paper" {size}/>\n{body}</svg>\n')
 
     def title(self, lines: Sequence[Drawing], width: float) -> str:
         written, top = "", _MARGIN
@@ -92,7 +125,7 @@ class _Writer:
                 number = self.glyphs.setdefault(mark.outline, len(self.glyphs))
                 scale = "" if abs(mark.scale - 1) < 1e-4 else f" scale({mark.scale:.4g})"
                 place = f"translate({_at(mark.x, 2)} {_at(mark.y, 2)}){scale}"
-                marks.append(f'<use href="#{self.prefix}-{number}" transform="{place}"{colour}/>')
+                marks.append(f'<use href="#{self.scope}-{number}" transform="{place}"{colour}/>')
             elif mark.stroke:
                 marks.append(f'<path d="{_ring(mark.rect, mark.stroke)}" fill-rule="evenodd"{colour}/>')
             else:
@@ -100,7 +133,7 @@ class _Writer:
         return f'<g class="{style}" transform="translate({_at(corner.x, 2)} {_at(corner.y, 2)})">{"".join(marks)}</g>\n' if marks else ""
 
     def frame(self, frame: Frame, label: Drawing, name: str) -> str:
-        return (f'<g class="group"><title>{_escaped(name)}</title><rect class="frame" {_sides(frame.outline)} rx="9"/>'
+        return (f'<g class="group" data-group="{escaped(name)}"><title>{escaped(name)}</title><rect class="frame" {_sides(frame.outline)} rx="9"/>'
                 f'{self.drawing(label, Point(frame.label.left, frame.label.top), "small")}</g>\n')
 
     def lifeline(self, line: Lifeline) -> str:
@@ -110,10 +143,17 @@ class _Writer:
     def route(self, route: Route) -> str:
         written = route.arrow.tooltip or (f"{self.names[route.arrow.tail]} → {self.names[route.arrow.head]}"
                                           + (f": {route.arrow.tex}" if route.arrow.tex.strip() else ""))
-        label = self.drawing(route.label, Point(route.room.left, route.room.top), "label") if route.label and route.room else ""
-        ends = f'data-tail="{_escaped(route.arrow.tail)}" data-head="{_escaped(route.arrow.head)}"'
+        label, line = "", _arrow(route.curve)
+        if route.label and route.room:               # paper behind it dims the lines that it cannot keep clear of
+            around = Rect.around(*route.room.centre, route.label.size).grown(1.5)
+            label = f'<rect class="halo" {_sides(around)} rx="3"/>' + self.drawing(route.label, Point(route.room.left, route.room.top), "label")
+        if route.arrow.kind == "product" and route.label:        # a sign midway, and no line
+            line, points = "", list(samples(route.curve))
+            (x, y), size = points[len(points) // 2], route.label.size
+            label = self.drawing(route.label, Point(x - size.width / 2, y - size.height / 2), "label")
+        ends = f'data-tail="{escaped(route.arrow.tail)}" data-head="{escaped(route.arrow.head)}"'
         return (f'<g class="arrow {route.arrow.kind}{" faded" if route.arrow.faded else ""}" id="{self.prefix}-a{route.number}" {ends}>'
-                f"<title>{_escaped(written)}</title>\n{_arrow(route.curve)}{label}</g>\n")
+                f"<title>{escaped(written)}</title>\n{line}{label}</g>\n")
 
     def box(self, number: int, face: Face, rect: Rect) -> str:
         box = face.box
@@ -134,8 +174,8 @@ class _Writer:
             y += size.height + 3
         style = f"box {box.kind}" + " kept" * box.kept + " faded" * box.faded
         mark = f'<circle class="mark" cx="{_at(rect.right - 1)}" cy="{_at(rect.top + 1)}" r="4"/>' if box.kept else ""
-        return (f'<g class="{style}" id="{self.prefix}-b{number}" data-id="{_escaped(box.id)}" role="img" '
-                f'aria-label="{_escaped(box.tex)}"><title>{_escaped(tooltip)}</title>{_form(box.kind, rect)}{mark}\n{inside}</g>\n')
+        return (f'<g class="{style}" id="{self.prefix}-b{number}" data-id="{escaped(box.id)}" role="img" '
+                f'aria-label="{escaped(box.tex)}"><title>{escaped(tooltip)}</title>{_form(box.kind, rect)}{mark}\n{inside}</g>\n')
 
     def legend(self, width: float, top: float) -> tuple[str, float]:
         """Samples of what occurs, in rows of at most that width, and their height; nothing if only one kind of thing occurs."""
@@ -143,10 +183,10 @@ class _Writer:
         used: set[str] = {box.kind for box in diagram.boxes}
         used.update(arrow.kind for arrow in diagram.arrows)
         used.update("kept" for box in diagram.boxes if box.kept)
-        kinds = [kind for kind in _WORDS if kind in used]
+        kinds = [kind for kind in KINDS if kind in used]
         if len(kinds) < 3:
             return "", 0
-        entries = [(kind, words(_WORDS[kind], _LEGEND)) for kind in kinds]
+        entries = [(kind, words(KINDS[kind], _LEGEND)) for kind in kinds]
 
         def length(row: Sequence[tuple[str, Drawing]]) -> float:
             return sum(_SAMPLE.width + 6 + word.size.width + 18 for _, word in row) - 18
@@ -156,10 +196,10 @@ class _Writer:
         many = -(-len(entries) // -(-len(entries) // many))              # rows of nearly the same length
         rows = [entries[start:start + many] for start in range(0, len(entries), many)]
         written = '<g class="legend">\n'
-        for row, samples in enumerate(rows):
-            long = length(samples)
+        for row, shown in enumerate(rows):
+            long = length(shown)
             x, middle = _MARGIN + (width - long) / 2, top + 22 * row + 9
-            for kind, word in samples:
+            for kind, word in shown:
                 written += f'<g class="{kind}">{_sample(kind, x, middle)}</g>\n'
                 written += self.drawing(word, Point(x + _SAMPLE.width + 6, middle - word.size.height / 2), "small")
                 x += _SAMPLE.width + 6 + word.size.width + 18
@@ -243,7 +283,3 @@ def _pairs(points: Iterable[Point]) -> str:
 
 def _at(number: float, digits: int = 1) -> str:
     return f"{round(number, digits) + 0.0:.{digits}f}".rstrip("0").rstrip(".")
-
-
-def _escaped(text: str) -> str:
-    return html.escape(_UNPRINTABLE.sub("\ufffd", text))

@@ -1,9 +1,9 @@
-"""The name of a theme in; the style sheet of a picture out, its colours from the palette of Okabe and Ito (2008)."""
+"""The name of a theme in; the style sheet of a picture, and of a page around it, out, in colours after Okabe and Ito (2008)."""
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["Theme", "style_sheet"]
+__all__ = ["Theme", "page_colours", "style_sheet"]
 
 Theme = Literal["light", "dark", "auto"]
 
@@ -36,16 +36,28 @@ def style_sheet(theme: Theme, scope: str) -> str:
     """CSS for the classes of a picture below an element of class `scope`; "auto" follows the reader's system."""
     forms = [f".{scope} .line{{fill:none;stroke-width:1.25}}", f".{scope} .backward .line{{stroke-dasharray:5 3}}",
              f".{scope} .reuse .line{{stroke-dasharray:1.5 2.5;stroke-width:1.6}}", f".{scope} .faded{{opacity:.28}}",
-             f".{scope} .life .line{{stroke-width:1.6}}", f".{scope} .rule{{fill:none;stroke-width:.6}}"]
+             f".{scope} .life .line{{stroke-width:1.6}}", f".{scope} .rule{{fill:none;stroke-width:.6}}", f".{scope} .full{{shape-rendering:crispEdges}}"]
     forms += [f".{scope} .{kind} .form{{{style}}}" for kind, style in _FORMS]
     sheet = "".join(forms) + _colours(_DARK if theme == "dark" else _LIGHT, scope)
     return sheet + (f"@media (prefers-color-scheme:dark){{{_colours(_DARK, scope)}}}" if theme == "auto" else "")
 
 
+def page_colours(theme: Theme) -> str:
+    """CSS variables with the colours of a picture, --paper, --ink, the borders --op, --param and so on, for the page that it stands in."""
+    def variables(colours: _Colours) -> str:
+        named = (*((kind, border) for kind, _, border in colours.boxes), ("paper", colours.paper), ("ink", colours.ink), ("small", colours.small),
+                 ("line", colours.line), ("back", colours.back), ("kept", colours.kept), ("frame", colours.frame))
+        return f":root{{{';'.join(f'--{name}:{colour}' for name, colour in named)}}}"
+    sheet = f":root{{color-scheme:{'light dark' if theme == 'auto' else theme}}}" + variables(_DARK if theme == "dark" else _LIGHT)
+    return sheet + (f"@media (prefers-color-scheme:dark){{{variables(_DARK)}}}" if theme == "auto" else "")
+
+
 def _colours(colours: _Colours, scope: str) -> str:
-    arrows = (("forward", colours.line), ("backward", colours.back), ("reuse", colours.kept), ("life", colours.line), ("kept", colours.kept))
+    arrows = (("forward", colours.line), ("backward", colours.back), ("reuse", colours.kept),
+              ("product", colours.ink), ("life", colours.line), ("kept", colours.kept))
     rules = [
-        (".paper", f"fill:{colours.paper}"), (".ink", f"fill:{colours.ink}"), (".small", f"fill:{colours.small}"),
+        (".paper", f"fill:{colours.paper}"), (".halo", f"fill:{colours.paper};opacity:.8"),
+        (".ink", f"fill:{colours.ink}"), (".small", f"fill:{colours.small}"),
         (".frame", f"fill:{colours.frame}"),
         *((f".{kind} .line", f"stroke:{colour}") for kind, colour in arrows),
         *((f".{kind} .{part}", f"fill:{colour}") for kind, colour in arrows for part in ("tip", "label", "held")),

@@ -63,7 +63,8 @@ def place_in_time(sizes: Sequence[Size], spans: Sequence[tuple[int, int | None]]
             top += (2 * _EDGE if place else 0) + opening[place].label.height + _EDGE
         rows.append(top + height / 2)
         top += height + _ROW
-    total = Size(max([beside + note.width for note in notes if note], default=left - _COLUMN) + _EDGE, top - _ROW + _EDGE)
+    wide = [note.width for note in notes if note] + [phase.label.width for phase in phases]
+    total = Size(max([beside + width for width in wide], default=left - _COLUMN) + _EDGE, top - _ROW + _EDGE)
     boxes = tuple(Rect.around(middles[column[k]], rows[start[k]], size) for k, size in enumerate(sizes))
     readers: dict[int, list[int]] = {}
     for value, reader in reads:
@@ -81,7 +82,7 @@ def place_in_time(sizes: Sequence[Size], spans: Sequence[tuple[int, int | None]]
         high = max(heights[start[k]] for k in phase.members)
         above = first - heights[min(start[k] for k in phase.members)] / 2 - _EDGE - phase.label.height
         below = last + max(heights[max(start[k] for k in phase.members)], min(high, 1)) / 2 + _EDGE
-        frames.append(Frame(Rect(0, above, total.width, below), Rect(_EDGE, above + 3, _EDGE + phase.label.width, above + 3 + phase.label.height)))
+        frames.append(Frame(Rect(0, above, total.width, below), Rect(beside, above + 3, beside + phase.label.width, above + 3 + phase.label.height)))
     return Timeline(Layout("time", total, boxes, curves, (None,) * len(curves), tuple(frames)), tuple(lifelines), corners)
 
 

@@ -1,0 +1,85 @@
+"""The boxes and arrows of a picture in; the forward and the backward pass out, step by step, as moments."""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from symgrad.core.node import Node
+from symgrad.explain.diagram import Moment
+from symgrad.explain.document import Math
+from symgrad.explain.scope import Scope
+from symgrad.views.text import sides
+
+__all__ = ["Way", "added", "backward_moments", "forward_moments"]
+
+
+@dataclass(eq=False)
+class Way:
+    """What has been drawn: ids of boxes by value, numbers of arrows by (kind, tail, head), formulas of boxes and what comes back along arrows."""
+
+    scope: Scope
+    ids: Mapping[Node, tuple[str, ...]]
+    formulas: Mapping[Node, str]
+    numbers: Mapping[tuple[str, Node, Node], int] = field(default_factory=dict)
+
+    def arrows(self, kind: str, ends: Iterable[tuple[Node, Node]]) -> tuple[int, ...]:
+        """The numbers of the arrows between values that are there."""
+        return tuple(self.numbers[kind, tail, head] for tail, head in ends if (kind, tail, head) in self.numbers)
+
+
+def forward_moments(way: Way) -> list[Moment]:
+    """The inputs, then every value in the order it is computed in."""
+    scope = way.scope
+    given = [n for n in way.ids if not n.operands]
+    made = [n for n in way.ids if n.operands]
+    moments = []
+    if given:
+        listed = [scope.name(n) for n in given[:8]]
+        more = len(given) > len(listed)
+        moments.append(Moment("the values that are given", r",\; ".join(m.tex for m in listed) + r",\; \dots" * more,
+                              ", ".join(m.notation for m in listed) + ", ..." * more, tuple(i for n in given for i in way.ids[n])))
+    for number, n in enumerate(made, 1):
+        line = scope.math(way.formulas[n]) if way.formulas.get(n) else scope.name(n)
+        moments.append(Moment(f"forward pass, step {number} of {len(made)}", line.tex, line.notation, way.ids[n],
+                              way.arrows("forward", ((o, n) for o in scope.sources[n]))))
+    return moments
+
+
+def backward_moments(way: Way, returns: Mapping[tuple[Node, Node], str], asked: Sequence[Node], of: str) -> list[Moment]:
+    """The derivative of the output by every value on the way, from the output back; returns: what comes back, by (value, operand)."""
+    scope = way.scope
+    users: dict[Node, list[Node]] = {}
+    for node, operand in returns:
+        users.setdefault(operand, []).append(node)
+    reached: dict[Node, None] = {}
+    for n in reversed([n for n in way.ids if n.operands]):             # the gradient of an upper layer before the steps to the layer below
+        if n in users:
+            reached[n] = None
+        ready = {n, scope.output, *reached}
+        reached.update(dict.fromkeys(o for o in scope.sources[n] if not o.operands and o in users and ready.issuperset(users[o])))
+    moments = []
+    for number, n in enumerate(reached, 1):
+        line = added([returns[u, n] for u in users[n]])
+        read = set(re.findall(r"[A-Za-z]\w*", sides(line)[1]))
+        math = scope.math(line)
+        if n in asked and not scope.output.rank and of.isidentifier() and line.startswith(f"{scope.delta(n)} = "):
+            head, body = scope.typeset.math(f"grad({of}, {scope.names[n]})"), scope.math(sides(line)[1])
+            math = Math(f"{head.tex} = {body.tex}", f"{head.notation} = {body.notation}")
+        reads = tuple(i[0] for m, i in way.ids.items() if m.operands and scope.names[m] in read)
+        moments.append(Moment(f"backward pass, step {number} of {len(reached)}", math.tex, math.notation, way.ids[n],
+                              way.arrows("backward", ((u, n) for u in users[n])), reads))
+    return moments
+
+
+def added(lines: Sequence[str]) -> str:
+    """`d_x = a` and `d_x = b` as `d_x = a + b`; the first one alone, with dots, where one is said entry by entry and another is not."""
+    if not lines:
+        return ""
+    left, right = sides(lines[0])
+    for line in lines[1:]:
+        head, body = sides(line)
+        if head != left:
+            return f"{lines[0]} + {body}" if not head else lines[0]
+        right += f" + ({body})" if body.startswith("-") else f" + {body}"
+    return f"{left} = {right}"
