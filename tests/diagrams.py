@@ -4,9 +4,9 @@ from __future__ import annotations
 import random
 from typing import get_args
 
-from symgrad.explain.diagram import Arrow, Box, BoxKind, Diagram, Fact, Group, Moment
+from symgrad.explain.diagram import Arrow, ArrowKind, Box, BoxKind, Cells, Diagram, Fact, Group, Moment
 
-__all__ = ["EVIL", "network", "residual", "chain", "square", "wild", "scatter", "layers", "stepped", "ALL"]
+__all__ = ["EVIL", "network", "residual", "chain", "square", "wild", "scatter", "layers", "stepped", "schedule", "plan", "kinds", "ALL"]
 
 EVIL = "<script>alert('x')</script> & \"quotes\" \\ back\nslash ]]> \x00"
 
@@ -145,5 +145,51 @@ def stepped(blocks: int = 3) -> Diagram:
     return Diagram("A residual network and its gradient", tuple(boxes), tuple(arrows), groups=tuple(groups), moments=(*forward, *backward))
 
 
-ALL = {"network": network(), "forward": network(backward=False), "without frames": network(groups=False), "residual": residual(),
+def schedule(layers: int = 3) -> Diagram:
+    """A plan over time: each layer reads the last one, each step back a value that is cached; one box of two in the last step."""
+    boxes, arrows = [], []
+    last = 2 * layers + 1
+    for k in range(1, layers + 1):
+        boxes.append(Box(f"h{k}", f"h_{k}", f"h{k}", "N", "N", "op", "forward pass", f"step {k}", rf"{k}\quad h_{k} = g(W_{k} h_{{{k - 1}}})", f"{k}  h{k} = g(W{k} h{k - 1})",
+                         kept=True, span=(k, last + 1 - k)))
+        arrows += [Arrow(f"h{k - 1}", f"h{k}")] if k > 1 else []
+    boxes.append(Box("loss", r"\ell", "loss", kind="output", group="forward pass", note_tex=rf"{layers + 1}\quad \ell", note_text=f"{layers + 1}  loss", span=(layers + 1, None)))
+    arrows.append(Arrow(f"h{layers}", "loss"))
+    for k in range(layers, 0, -1):
+        step = last + 1 - k
+        boxes.append(Box(f"d{k}", rf"\delta_{k}", f"d{k}", "N", "N", "gradient", "backward pass", "", rf"{step}\quad \delta_{k}", f"{step}  d{k}", span=(step, step + 1)))
+        arrows += [Arrow(f"d{k + 1}", f"d{k}")] if k < layers else []
+        arrows.append(Arrow(f"h{k}", f"d{k}", kind="reuse"))
+    boxes += [Box(name, name, name, kind="gradient", group="backward pass", span=(last + 1, None)) for name in ("a", "b")]
+    arrows += [Arrow("d1", "b"), Arrow("d1", "a")]
+    return Diagram("Step by step", tuple(boxes), tuple(arrows), "TB")
+
+
+def plan(seed: int) -> Diagram:
+    """A random picture over time: values that are read again and freed or held to the end, with notes, several in some steps."""
+    chance = random.Random(seed)
+    count = chance.randint(2, 30)
+    steps = sorted(chance.randint(1, count) for _ in range(count))
+    formulas = ("x", r"W^{(1)}", r"\frac{a}{b}", r"\begin{bmatrix} a \\ b \end{bmatrix}")
+    reads = [(other, k) for k in range(1, count) for other in {chance.randrange(k) for _ in range(chance.choice((0, 1, 1, 2, 3)))} if steps[other] < steps[k]]
+    until = [max((steps[k] for value, k in reads if value == j), default=step) if chance.random() < 0.8 else None for j, step in enumerate(steps)]
+    half = steps[count // 2]
+    boxes = tuple(Box(f"n{k}", chance.choice(formulas), f"n{k}", kind=chance.choice(get_args(BoxKind)), group="forward pass" if step < half else "backward pass",
+                      note_tex=chance.choice(formulas) if steps.index(step) == k else "", note_text="a note" if steps.index(step) == k else "",
+                      kept=chance.random() < 0.4, span=(step, until[k])) for k, step in enumerate(steps))
+    return Diagram(f"plan {seed}", boxes, tuple(Arrow(f"n{one}", f"n{other}", kind=chance.choice(("forward", "reuse"))) for one, other in reads), "TB")
+
+
+def kinds(faded: bool = False) -> Diagram:
+    """A box of every kind, plain and cached, one with cells and a note, and an arrow of every kind."""
+    every = get_args(BoxKind)
+    boxes = [Box(kind, "x", kind, r"\mathbb{R}^N", "N", kind, faded=faded) for kind in every]
+    boxes += [Box(f"{kind}, kept", "x", f"{kind}, kept", kind=kind, kept=True, faded=faded) for kind in every]
+    cells = Cells(tuple(tuple(i == j for j in range(6)) for i in range(6)), 2, 3)
+    boxes.append(Box("cells", "J", "J", kind="op", note_tex="x = 1.5", note_text="x = 1.5", cells=cells, faded=faded))
+    arrows = [Arrow(every[k], every[k + 1], rf"k_{k}", f"k{k}", kind, faded=faded) for k, kind in enumerate(get_args(ArrowKind))]
+    return Diagram("Every kind", tuple(boxes), tuple(arrows))
+
+
+ALL = {"schedule": schedule(), "kinds": kinds(), "faded": kinds(faded=True), "network": network(), "forward": network(backward=False), "without frames": network(groups=False), "residual": residual(),
        "chain": chain(), "stepped": stepped(), "square": square(), "wild": wild(), **{f"random {seed}": scatter(seed) for seed in range(8)}}

@@ -1,19 +1,21 @@
 """Diagrams as SVG and DOT: refused when wrong, safe with any text, the same every time, readable without colour."""
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
-from diagrams import ALL, EVIL, chain, network, square, wild
+from diagrams import ALL, EVIL, chain, network, schedule, square, stepped, wild
 
 from symgrad.errors import InputError
-from symgrad.explain.diagram import Arrow, Box, Diagram
+from symgrad.explain.diagram import Arrow, ArrowKind, Box, Diagram
+from symgrad.render import engines
 from symgrad.render.dot import to_dot
-from symgrad.render.engines import ENGINES
 from symgrad.render.glyphs import formula, shortened, words
 from symgrad.render.svg import to_svg
 
@@ -59,7 +61,7 @@ def test_a_picture_is_self_contained_svg(name: str) -> None:
     assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
         "svg", "style", "defs", "g", "path", "rect", "circle", "use", "title"}, "nothing needs a font, a script or another file"
     assert len(root.findall(f".//{SVG}g[@data-id]")) == len(ALL[name].boxes)
-    assert sum(f'class="arrow {kind}"' in svg for kind in ("forward", "backward")) == len({a.kind for a in ALL[name].arrows})
+    assert {kind for kind in get_args(ArrowKind) if re.search(f'class="arrow {kind}[" ]', svg)} == {a.kind for a in ALL[name].arrows}
     assert svg.count('class="arrow') == len(ALL[name].arrows)
 
 
@@ -160,12 +162,38 @@ def test_dot_text_is_quoted() -> None:
     assert to_dot(chain()).count("->") == 30
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_dot_text_is_read_by_an_engine(name: str) -> None:
-    from symgrad.render.engines import _command
-
-    command = next(filter(None, map(_command, ENGINES[:2])), None)
+def read(dot: str) -> dict[str, Any]:
+    """DOT text as an engine of this machine reads and lays it out."""
+    command = next(filter(None, map(engines._command, engines.ENGINES[:2])), None)
     if command is None:
         pytest.skip("no Graphviz on this machine")
-    done = subprocess.run([command[0], "-Tjson"], input=to_dot(ALL[name]).encode(), capture_output=True, check=True)
-    assert not done.stderr and done.stdout.count(b'"_gvid"') >= len(ALL[name].boxes)
+    done = subprocess.run([command[0], "-Tjson"], input=dot.encode(), capture_output=True, check=True)
+    assert all(b"no value for width" in line for line in done.stderr.splitlines()), done.stderr     # it has no fonts
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_dot_text_is_read_by_an_engine(name: str) -> None:
+    found, diagram = read(to_dot(ALL[name])), ALL[name]
+    assert sorted(o["name"] for o in found["objects"] if "nodes" not in o) == sorted(f"n{k}" for k in range(len(diagram.boxes)))
+    assert sum(edge.get("style") != "invis" for edge in found.get("edges", [])) == len(diagram.arrows)
+    groups = {group.name for box in diagram.boxes for group in diagram.around(box.group)}
+    assert sum(o["name"].startswith("cluster_") for o in found["objects"]) == len(groups)
+
+
+def test_dot_has_groups_within_groups() -> None:
+    found = read(to_dot(stepped()))["objects"]
+    inside = {o["label"]: set(o["nodes"]) for o in found if "nodes" in o}
+    assert {"blocks × 3", "block 1", "block 2", "block 3"} <= inside.keys()
+    assert all(inside[f"block {k}"] < inside["blocks × 3"] for k in (1, 2, 3)) and not inside["output layer"] & inside["blocks × 3"]
+
+
+def test_dot_has_a_row_for_each_step() -> None:
+    diagram = schedule()
+    found = {o["name"]: float(o["pos"].split(",")[1]) for o in read(to_dot(diagram))["objects"] if "pos" in o}
+    heights: dict[int, set[float]] = {}
+    for number, box in enumerate(diagram.boxes):
+        heights.setdefault(box.span[0], set()).add(round(found[f"n{number}"]))
+    assert all(len(row) == 1 for row in heights.values()), "boxes of one step stand in one row"
+    from_the_top = [max(heights[step]) for step in sorted(heights)]
+    assert from_the_top == sorted(set(from_the_top), reverse=True)

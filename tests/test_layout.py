@@ -2,18 +2,22 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import time
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from diagrams import ALL, chain, layers, network, residual, scatter, square, wild
+from diagrams import ALL, chain, layers, network, plan, residual, scatter, schedule, square, wild
+from svg_flaws import flaws_of
 
 from symgrad.errors import InputError
 from symgrad.render import engines
 from symgrad.render.curves import samples
 from symgrad.render.figure import PAGE, Figure, figure
-from symgrad.render.geometry import Edge, Layout, Rect, Size, Sketch
+from symgrad.render.geometry import Edge, Layout, Point, Rect, Size, Sketch
 from symgrad.render.layered import place_in_layers
 from symgrad.render.svg import to_svg
 
@@ -59,12 +63,29 @@ def flaws(drawn: Figure) -> list[str]:
         points = list(samples(route.curve, 12))
         ends = [face.box.id for face in drawn.faces]
         tail, head = layout.boxes[ends.index(route.arrow.tail)], layout.boxes[ends.index(route.arrow.head)]
-        if not (tail.grown(2).holds(_dot(points[0])) and head.grown(2).holds(_dot(points[-1]))):
+        held = [tail, *(line.rect for line in drawn.lifelines)]  # a value over time is read from where it is held
+        if not (any(place.grown(2).holds(_dot(points[0])) for place in held) and head.grown(2).holds(_dot(points[-1]))):
             found.append(f"arrow {route.number} does not reach its boxes")
         if not all(whole.grown(4).holds(_dot(point)) for point in points):
             found.append(f"arrow {route.number} leaves the picture")
         if route.room and any(route.room.grown(-1).holds(_dot(point)) for point in points):
             found.append(f"arrow {route.number} runs through its label")
+    return found
+
+
+def time_flaws(drawn: Figure) -> list[str]:
+    """What is wrong with a picture over time: lifelines through boxes or notes, arrows through boxes of others, steps out of order."""
+    layout = drawn.layout
+    notes = [Rect(corner.x, corner.y, corner.x + note.size.width, corner.y + note.size.height) for note, corner in drawn.notes]
+    whole = Rect(0, 0, *layout.size)
+    found = [f"{room} leaves the picture" for room in [*notes, *(line.rect for line in drawn.lifelines)] if not whole.holds(room)]
+    found += [f"notes {one} and {other} overlap" for k, one in enumerate(notes) for other in notes[:k] if one.meets(other)]
+    for room in (*layout.boxes, *notes):
+        found += [f"the lifeline {line.rect} runs over {room}" for line in drawn.lifelines if line.rect.meets(room)]
+        found += [f"the arrow {route.number} runs over {room}" for route in drawn.routes for point in samples(route.curve, 12) if room.grown(-1).holds(_dot(point))]
+    found += [f"note {note} over a box" for note in notes for box in layout.boxes if note.meets(box)]
+    steps = sorted((face.box.span[0], rect.centre.y) for face, rect in zip(drawn.faces, layout.boxes, strict=True))
+    found += [f"the step {after[0]} is not below the step {before[0]}" for before, after in pairwise(steps) if (before[0] < after[0]) != (before[1] < after[1] - 1)]
     return found
 
 
@@ -75,7 +96,7 @@ def _dot(point: tuple[float, float]) -> Rect:
 @pytest.mark.parametrize("name", ALL)
 def test_nothing_overlaps(engine: str, name: str) -> None:
     drawn = figure(ALL[name])
-    assert drawn.layout.engine == engine
+    assert drawn.layout.engine == ("time" if drawn.lifelines else engine)
     assert not flaws(drawn)
     assert all(frame is None or frame.outline.holds(frame.label) for frame in drawn.layout.frames)
 
@@ -87,10 +108,56 @@ def test_nothing_overlaps_without_html_labels(name: str, monkeypatch: pytest.Mon
     assert drawn.layout.engine == "wasi" and not flaws(drawn)
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_nothing_overlaps_or_is_cut_in_the_finished_picture(seed: int) -> None:
+    """Title, legend, boxes, texts, arrows and notes, measured on the outlines in the SVG."""
+    assert not flaws_of(to_svg(scatter(seed)))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_nothing_is_cut_in_a_finished_picture(name: str) -> None:
+    assert not flaws_of(to_svg(ALL[name]))
+
+
+@pytest.mark.parametrize(("what", "into", "flaw"), [
+    (r'width="([\d.]+)" height="([\d.]+)" viewBox="0 0 [\d.]+', r'width="\1" height="\2" viewBox="0 0 200', "sticks out of the page"),
+    (r'(class="ink title" transform="translate\([\d.]+) [\d.]+', r"\1 -9", "sticks out of the page"),
+    (r'(class="label" transform="translate\()[-\d.]+ [-\d.]+', r"\g<1>80 80", "overlaps"),
+    (r'(data-id="h1".*?class="form" )x="[-\d.]+" y="[-\d.]+"', r'\1x="900" y="10"', "sticks out of the page"),
+    (r'(data-id="h1".*?class="form" )x="[-\d.]+" y="[-\d.]+" width="[-\d.]+"', r'\1x="90" y="10" width="20"', "sticks out of its box"),
+    (r'(class="arrow forward".*?<path class="line" d="M)[-\d.]+', r"\g<1>-77", "sticks out of the page"),
+    (r'(class="legend">.*?class="small" transform="translate\()[-\d.]+', r"\g<1>-9", "sticks out of the page"),
+])
+def test_the_measure_of_finished_pictures_finds_flaws(what: str, into: str, flaw: str) -> None:
+    svg = to_svg(network())
+    wrong = re.sub(what, into, svg, count=1, flags=re.DOTALL)
+    assert wrong != svg and any(re.search(flaw, found) for found in flaws_of(wrong))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8, 48))
 def test_nothing_overlaps_in_random_graphs(engine: str, seed: int) -> None:
     assert not flaws(figure(scatter(seed)))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_nothing_overlaps_in_pictures_over_time(seed: int) -> None:
+    assert not time_flaws(figure(plan(seed))) and not flaws(figure(plan(seed)))
+    assert not flaws_of(to_svg(plan(seed)))
+
+
+def test_the_checker_of_pictures_over_time_finds_flaws() -> None:
+    good = figure(schedule())
+    assert not time_flaws(good) and not flaws(good)
+    boxes, line = list(good.layout.boxes), good.lifelines[0]
+    swapped = replace(good.layout, boxes=(boxes[1], boxes[0], *boxes[2:]))
+    through = replace(line, rect=line.rect._replace(left=boxes[2].centre.x, right=boxes[2].centre.x + 3))
+    note, corner = good.notes[0]
+    over = replace(good, notes=((note, Point(boxes[0].left, corner.y)), *good.notes[1:]))
+    for wrong in (replace(good, layout=swapped), replace(good, lifelines=(through,)), over, replace(good, notes=(good.notes[0], (good.notes[1][0], corner))),
+                  replace(good, routes=(replace(good.routes[0], curve=(Point(0, 0), Point(0, 0), boxes[4].centre, boxes[4].centre)),)),
+                  replace(good, lifelines=(replace(line, rect=line.rect._replace(bottom=5000)),))):
+        assert time_flaws(wrong)
 
 
 def test_the_checker_finds_flaws() -> None:
