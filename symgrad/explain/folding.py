@@ -18,8 +18,13 @@ _FREELY = 4                                          # so many groups open and c
 
 def outermost(diagram: Diagram) -> list[Group]:
     """The groups that no other one holds, in the order of their first boxes; in a picture over time, those within the passes."""
+    return list(dict.fromkeys(_outer(diagram)))
+
+
+def _outer(diagram: Diagram) -> list[Group]:
+    """The outermost group of every box that is in one."""
     first = 0 if diagram.boxes[0].span is None else 1
-    return list(dict.fromkeys(around[first] for box in diagram.boxes if len(around := diagram.around(box.group)) > first))
+    return [around[first] for box in diagram.boxes if len(around := diagram.around(box.group)) > first]
 
 
 def automatic(diagram: Diagram, most: int = MOST) -> frozenset[str]:
@@ -44,7 +49,7 @@ def states(diagram: Diagram, start: Collection[str]) -> list[frozenset[str]]:
     else:
         every = frozenset(names)
         found += [every, frozenset(), *(every - {name} for name in names), *(frozenset({name}) for name in names)]
-    members = Counter(around[0].name for box in diagram.boxes if (around := diagram.around(box.group)))
+    members = Counter(group.name for group in _outer(diagram))
     sizes = {closed: len(diagram.boxes) - sum(members[name] - 1 for name in closed) for closed in dict.fromkeys(found)}
     sizes[found[0]] = len(folded(diagram, start).boxes)  # which may close groups within groups
     small = [closed for closed in sizes if closed == found[0] or sizes[closed] <= _MANY]

@@ -1,61 +1,68 @@
 """A diagram in; DOT text with plain Unicode labels out, for any Graphviz and for editing by hand."""
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from symgrad.explain.diagram import Box, Diagram
+from symgrad.explain.diagram import Diagram
+from symgrad.render.nesting import Nest, lines_of, nested, rows
+from symgrad.render.theme import LIGHT
 
 if TYPE_CHECKING:
     from graphviz import Digraph
 
 __all__ = ["to_dot"]
 
-_NODES: dict[str, dict[str, str]] = {
-    "data": {"shape": "box", "style": "rounded", "color": "#00805f"}, "param": {"shape": "box", "peripheries": "2", "color": "#b97f00"},
-    "const": {"shape": "box", "style": "dotted", "color": "#6b7680"}, "op": {"shape": "box", "color": "#0072b2"},
-    "output": {"shape": "octagon", "penwidth": "2", "color": "#a8487f"},
-    "gradient": {"shape": "box", "style": "dashed", "color": "#b04a00"}, "fold": {"shape": "box3d", "color": "#3f4a55"},
+_FORMS: dict[str, dict[str, str]] = {
+    "data": {"shape": "box", "style": "rounded"}, "param": {"shape": "box", "peripheries": "2"}, "const": {"shape": "box", "style": "dotted"},
+    "op": {"shape": "box"}, "output": {"shape": "octagon", "penwidth": "2"}, "gradient": {"shape": "box", "style": "dashed"},
+    "fold": {"shape": "box3d"},
 }
-_BACKWARD = {"style": "dashed", "dir": "back", "color": "#b04a00", "fontcolor": "#b04a00"}
-_STYLES = {"reuse": {"style": "dotted", "color": "#0072b2"}, "product": {"color": "transparent", "arrowhead": "none"}}
+_BORDERS = {kind: {"color": border} for kind, _, border in LIGHT.boxes}
+_ARROWS = {"backward": {"style": "dashed", "dir": "back", "color": LIGHT.back, "fontcolor": LIGHT.back},
+           "reuse": {"style": "dotted", "color": LIGHT.kept}, "product": {"color": "transparent", "arrowhead": "none"}}
 _FADED = {"color": "#c4c9ce", "fontcolor": "#c4c9ce"}
 
 
 def to_dot(diagram: Diagram) -> str:
-    """The diagram in the DOT language; backward arrows are dashed and run against the order of the layers."""
+    """The diagram in the DOT language; backward arrows are dashed and run against the order of the layers.
+
+    Groups are clusters within clusters. A picture over time has a row for each step, kept in order by edges that nobody sees.
+    """
     from graphviz import Digraph
 
-    graph = Digraph(graph_attr={"rankdir": "TB" if diagram.direction == "TB" else "LR"}, node_attr={"fontname": "DejaVu Sans"},
+    steps = rows(diagram)
+    graph = Digraph(graph_attr={"rankdir": "TB" if steps or diagram.direction == "TB" else "LR"}, node_attr={"fontname": "DejaVu Sans"},
                     edge_attr={"fontname": "DejaVu Sans", "fontsize": "11"})
     if diagram.title.strip():
         graph.attr(label=_escaped(diagram.title), labelloc="t")
+    _add(graph, nested(diagram), diagram, "cluster")
+    if steps:
+        graph.attr(newrank="true")                   # rows run through clusters
+        for step in steps:
+            with graph.subgraph() as row:
+                row.attr(rank="same")
+                for number in step:
+                    row.node(f"n{number}")
+        for one, next_one in pairwise(steps):
+            graph.edge(f"n{one[0]}", f"n{next_one[0]}", style="invis", weight="10")
     names = {box.id: f"n{number}" for number, box in enumerate(diagram.boxes)}
-    groups: dict[str, list[Box]] = {}
-    for box in diagram.boxes:
-        groups.setdefault(box.group, []).append(box)
-    for number, (group, members) in enumerate(groups.items()):
-        if group.strip():
-            with graph.subgraph(name=f"cluster_{number}") as cluster:
-                cluster.attr(label=_escaped(group), labeljust="l", color="#a9b4bf", style="rounded")
-                _add(cluster, members, names)
-        else:
-            _add(graph, members, names)
     for arrow in diagram.arrows:
+        ends = (arrow.head, arrow.tail) if arrow.kind == "backward" else (arrow.tail, arrow.head)
         label = {"label": _escaped(arrow.text)} if arrow.text.strip() else {}
-        faded = _FADED if arrow.faded else {}
-        if arrow.kind == "backward":
-            graph.edge(names[arrow.head], names[arrow.tail], **label, **{**_BACKWARD, **faded})
-        else:
-            graph.edge(names[arrow.tail], names[arrow.head], **label, **{**_STYLES.get(arrow.kind, {}), **faded})
+        graph.edge(*(names[end] for end in ends), **label, **{**_ARROWS.get(arrow.kind, {}), **(_FADED if arrow.faded else {})})
     return str(graph.source)
 
 
-def _add(graph: Digraph, boxes: list[Box], names: dict[str, str]) -> None:
-    for box in boxes:
-        cells = ["".join("■" if full else "□" for full in row) for row in box.cells.filled] if box.cells else []
-        label = "\n".join(filter(None, (*cells, box.text, box.shape_text, box.note_text, "(cached)" if box.kept else "")))
-        tooltip = {"tooltip": _escaped(box.tooltip)} if box.tooltip else {}
-        graph.node(names[box.id], _escaped(label), **{**_NODES[box.kind], **(_FADED if box.faded else {})}, **tooltip)
+def _add(graph: Digraph, nest: Nest, diagram: Diagram, name: str) -> None:
+    for number in nest.boxes:
+        box = diagram.boxes[number]
+        look = {**_FORMS[box.kind], **_BORDERS[box.kind], **(_FADED if box.faded else {})}
+        graph.node(f"n{number}", _escaped("\n".join(lines_of(box))), **look, **({"tooltip": _escaped(box.tooltip)} if box.tooltip else {}))
+    for number, inner in enumerate(nest.inner.values()):
+        with graph.subgraph(name=f"{name}_{number}") as cluster:
+            cluster.attr(label=_escaped(inner.label), labeljust="l", color="#a9b4bf", style="rounded")
+            _add(cluster, inner, diagram, f"{name}_{number}")
 
 
 def _escaped(text: str) -> str:

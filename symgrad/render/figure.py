@@ -16,13 +16,15 @@ from symgrad.render.glyphs import Drawing, formula, shortened, words
 from symgrad.render.nudge import off_the_lines
 from symgrad.render.ranks import ranks
 from symgrad.render.timeline import Lifeline, place_in_time
+from symgrad.render.wrapped import into_columns
 
 __all__ = ["Face", "Route", "Figure", "figure", "title_lines"]
 
 PAGE = Size(900, math.inf)                           # the room of a picture, in pixels, unless something else is said
 _NAME, _SHAPE, _LABEL, _GROUP, _NOTE = 14.0, 10.5, 11.5, 10.5, 11.5    # letter sizes, pixels
 _WIDEST, _TALLEST = 260.0, 170.0                     # a formula beyond that is drawn smaller, then replaced by plain text
-_MANY = 200                                          # boxes above which names are plain text, for speed
+_MANY = 200                                          # boxes above which the direction is chosen without trying both
+_LETTERS = 12_000                                    # of LaTeX that differs, above which all is plain text: formulas take 3 s by then
 _AIR = 12.0                                          # room that a label has beyond its own size
 _AWAY = 2.5                                          # how far the label is moved away from its arrow within that room
 _LANE = 3.4                                          # half the distance of a forward arrow from its backward arrow
@@ -91,7 +93,7 @@ def figure(diagram: Diagram, room: Size = PAGE) -> Figure:
     """
     if diagram.boxes[0].span is not None:
         return _over_time(diagram)
-    cheap = len(diagram.boxes) > _MANY
+    cheap = _is_cheap(diagram)
     faces = tuple(_face(box, cheap) for box in diagram.boxes)
     labels = [_fitted(arrow.tex, arrow.text, _LABEL, cheap) if arrow.tex.strip() else None for arrow in diagram.arrows]
     lanes = _lanes(diagram)
@@ -105,14 +107,16 @@ def figure(diagram: Diagram, room: Size = PAGE) -> Figure:
     frames = tuple(Group(tuple(members[name]), label.size) for name, label in groups)
     sizes = tuple(face.size for face in faces)
     direction: Literal["LR", "TB"] = "TB" if diagram.direction == "TB" else "LR"
-    if cheap and diagram.direction == "auto":        # one layout must do: deep graphs run downwards
+    many = len(sizes) > _MANY
+    if many and diagram.direction == "auto":         # one layout must do: deep graphs run downwards
         depth = max(ranks(Sketch(sizes, edges), [-1] * len(sizes))) + 1
         direction = "TB" if depth**2 > len(sizes) else "LR"
     layout = place(Sketch(sizes, edges, frames, direction))
-    if diagram.direction == "auto" and not cheap and _scale(layout.size, room) < 1:
+    if diagram.direction == "auto" and not many and _scale(layout.size, room) < 1:
         downwards = place(Sketch(sizes, edges, frames, "TB"))
         if _scale(downwards.size, room) > _scale(layout.size, room):
             layout, direction = downwards, "TB"
+    layout = into_columns(layout, direction)
     routes = [route for number, lane in enumerate(lanes) for route in _routes(diagram, labels, edges[number], lane[2], layout, number)]
     routes.sort(key=lambda route: route.number)
     solid = [*layout.boxes, *(frame.label for frame in layout.frames if frame)]
@@ -128,7 +132,7 @@ def _scale(size: Size, room: Size) -> float:
 
 def _over_time(diagram: Diagram) -> Figure:
     """Time runs downwards, a row for each step; what a step computes lives in a column until it is freed."""
-    cheap = len(diagram.boxes) > _MANY
+    cheap = _is_cheap(diagram)
     faces = tuple(_face(replace(box, note_tex="", note_text=""), cheap) for box in diagram.boxes)
     notes = [_fitted(box.note_tex, box.note_text, _NOTE, cheap, 1.6 * _WIDEST) if box.note_text.strip() else None for box in diagram.boxes]
     phase_of = [next((group.name for group in diagram.around(box.group)), "") for box in diagram.boxes]
@@ -141,6 +145,12 @@ def _over_time(diagram: Diagram) -> Figure:
     routes = tuple(Route(k, arrow, made.layout.curves[k], None, None) for k, arrow in enumerate(diagram.arrows))
     placed = tuple((note, corner) for note, corner in zip(notes, made.notes, strict=True) if note and corner)
     return Figure(diagram, made.layout, "TB", faces, routes, groups, made.lifelines, placed)
+
+
+def _is_cheap(diagram: Diagram) -> bool:
+    """All formulas take too long to draw."""
+    formulas = {tex for box in diagram.boxes for tex in (box.tex, box.shape_tex, box.note_tex)} | {arrow.tex for arrow in diagram.arrows}
+    return sum(map(len, formulas)) > _LETTERS
 
 
 def _face(box: Box, cheap: bool) -> Face:

@@ -4,7 +4,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from symgrad.errors import MissingExtraError
 from symgrad.explain.document import (
     NOTE_TITLES,
     Block,
@@ -32,8 +31,9 @@ from symgrad.explain.document import (
 from symgrad.render.breaking import Cell, breadth_of, cells, elided
 from symgrad.render.mathml import checked
 from symgrad.render.pictures import size_of
+from symgrad.render.raster import png_of
 
-__all__ = ["latex_files", "to_latex", "to_png"]
+__all__ = ["latex_files", "to_latex"]
 
 _ZOOM = 3                                            # dots of a picture for each of its pixels
 _ROOM = 80                                           # letters of a table that fit side by side
@@ -89,18 +89,9 @@ def to_latex(document: Document, stem: str = "solution") -> str:
 
 
 def latex_files(document: Document, stem: str) -> dict[str, str | bytes]:
-    """The source and its pictures by file name. Raises what `to_latex` and `to_png` do."""
+    """The source and its pictures by file name. Raises what `to_latex` and `png_of` do."""
     pictures = [element.svg for element in walk(document) if isinstance(element, Picture)]
-    return {f"{stem}.tex": to_latex(document, stem), **{f"{stem}-{k}.png": to_png(svg) for k, svg in enumerate(pictures, 1)}}
-
-
-def to_png(svg: str) -> bytes:
-    """A picture as PNG on white paper. Raises MissingExtraError where resvg is not installed."""
-    try:
-        import resvg_py
-    except ModuleNotFoundError:
-        raise MissingExtraError("resvg-py", "png") from None
-    return bytes(resvg_py.svg_to_bytes(svg_string=svg, background="#ffffff", skip_system_fonts=True, zoom=_ZOOM))
+    return {f"{stem}.tex": to_latex(document, stem), **{f"{stem}-{k}.png": png_of(svg, _ZOOM) for k, svg in enumerate(pictures, 1)}}
 
 
 def _words(text: str) -> str:

@@ -7,7 +7,7 @@ from symgrad.errors import InternalError, MissingExtraError
 from symgrad.explain.document import Document
 from symgrad.render.typst_page import to_typst
 
-__all__ = ["to_pdf"]
+__all__ = ["compiled", "to_pdf"]
 
 
 def to_pdf(document: Document) -> bytes:
@@ -18,7 +18,11 @@ def to_pdf(document: Document) -> bytes:
         InputError: a formula cannot be shown; the message shows it.
         TypeError: something in the document is none of the vocabulary.
     """
-    source = to_typst(document)
+    return compiled(to_typst(document))
+
+
+def compiled(source: str) -> bytes:
+    """Typst source written by symgrad as PDF. Raises MissingExtraError where Typst is not installed, InternalError where it refuses the source."""
     try:
         import typst
     except ModuleNotFoundError:

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["Theme", "page_colours", "style_sheet"]
+__all__ = ["DARK", "LIGHT", "Colours", "Theme", "page_colours", "style_sheet"]
 
 Theme = Literal["light", "dark", "auto"]
 
 
-class _Colours(NamedTuple):
+class Colours(NamedTuple):
     """Paper, ink, shapes and other small print, arrows, derivatives, what is cached, frames; fill and border of each kind of box."""
 
     paper: str
@@ -21,10 +21,10 @@ class _Colours(NamedTuple):
     boxes: tuple[tuple[str, str, str], ...]
 
 
-_LIGHT = _Colours("#ffffff", "#16191d", "#5c6670", "#3f4a55", "#b04a00", "#0072b2", "#f2f4f6", (
+LIGHT = Colours("#ffffff", "#16191d", "#5c6670", "#3f4a55", "#b04a00", "#0072b2", "#f2f4f6", (
     ("data", "#e6f5f0", "#00805f"), ("param", "#fdf3dd", "#b97f00"), ("const", "#f3f4f5", "#6b7680"), ("op", "#e9f2fa", "#0072b2"),
     ("output", "#f8ebf3", "#a8487f"), ("gradient", "#fdede3", "#b04a00"), ("fold", "#eef1f4", "#3f4a55")))
-_DARK = _Colours("#14181d", "#e9ecef", "#a3aeb9", "#aab5c0", "#ff9a57", "#56b4e9", "#1b2128", (
+DARK = Colours("#14181d", "#e9ecef", "#a3aeb9", "#aab5c0", "#ff9a57", "#56b4e9", "#1b2128", (
     ("data", "#0f2b25", "#2fc79d"), ("param", "#33290f", "#e69f00"), ("const", "#22272d", "#8d99a5"), ("op", "#12283a", "#56b4e9"),
     ("output", "#36202f", "#e08fbb"), ("gradient", "#38230f", "#ff9a57"), ("fold", "#1f262e", "#aab5c0")))
 _FORMS = (("op", "stroke-width:1.2"), ("data", "stroke-width:1.2"), ("param", "stroke-width:1.2"),
@@ -38,21 +38,21 @@ def style_sheet(theme: Theme, scope: str) -> str:
              f".{scope} .reuse .line{{stroke-dasharray:1.5 2.5;stroke-width:1.6}}", f".{scope} .faded{{opacity:.28}}",
              f".{scope} .life .line{{stroke-width:1.6}}", f".{scope} .rule{{fill:none;stroke-width:.6}}", f".{scope} .full{{shape-rendering:crispEdges}}"]
     forms += [f".{scope} .{kind} .form{{{style}}}" for kind, style in _FORMS]
-    sheet = "".join(forms) + _colours(_DARK if theme == "dark" else _LIGHT, scope)
-    return sheet + (f"@media (prefers-color-scheme:dark){{{_colours(_DARK, scope)}}}" if theme == "auto" else "")
+    sheet = "".join(forms) + _colours(DARK if theme == "dark" else LIGHT, scope)
+    return sheet + (f"@media (prefers-color-scheme:dark){{{_colours(DARK, scope)}}}" if theme == "auto" else "")
 
 
 def page_colours(theme: Theme) -> str:
     """CSS variables with the colours of a picture, --paper, --ink, the borders --op, --param and so on, for the page that it stands in."""
-    def variables(colours: _Colours) -> str:
+    def variables(colours: Colours) -> str:
         named = (*((kind, border) for kind, _, border in colours.boxes), ("paper", colours.paper), ("ink", colours.ink), ("small", colours.small),
                  ("line", colours.line), ("back", colours.back), ("kept", colours.kept), ("frame", colours.frame))
         return f":root{{{';'.join(f'--{name}:{colour}' for name, colour in named)}}}"
-    sheet = f":root{{color-scheme:{'light dark' if theme == 'auto' else theme}}}" + variables(_DARK if theme == "dark" else _LIGHT)
-    return sheet + (f"@media (prefers-color-scheme:dark){{{variables(_DARK)}}}" if theme == "auto" else "")
+    sheet = f":root{{color-scheme:{'light dark' if theme == 'auto' else theme}}}" + variables(DARK if theme == "dark" else LIGHT)
+    return sheet + (f"@media (prefers-color-scheme:dark){{{variables(DARK)}}}" if theme == "auto" else "")
 
 
-def _colours(colours: _Colours, scope: str) -> str:
+def _colours(colours: Colours, scope: str) -> str:
     arrows = (("forward", colours.line), ("backward", colours.back), ("reuse", colours.kept),
               ("product", colours.ink), ("life", colours.line), ("kept", colours.kept))
     rules = [
