@@ -1,7 +1,7 @@
 """The plan of a derivation as a picture over time: a row for each step, what is cached, where it is read again, and when it is freed."""
 from __future__ import annotations
 
-from symgrad.core.graph import Graph
+from symgrad.core.graph import Graph, UnknownFunction
 from symgrad.core.node import Node, Variable, topological
 from symgrad.core.shape import shape_text
 from symgrad.explain.diagram import Arrow, Box, BoxKind, Diagram, Fact, Group
@@ -11,6 +11,7 @@ from symgrad.explain.scope import defined
 from symgrad.plan.order import settled
 from symgrad.plan.residuals import Cached, Plan, PlanStep
 from symgrad.results import Derivation
+from symgrad.run.verify import unknown_functions
 from symgrad.verbs import schedule
 from symgrad.views.text import sides
 
@@ -61,7 +62,8 @@ def _graph_of(plan: Plan) -> Graph:
     nodes = topological([s.node for s in plan.steps])
     leaves = {n.name: n for n in nodes if isinstance(n.data, Variable)}
     output = next((s.node for s in reversed(plan.steps) if s.phase == "forward"), plan.steps[-1].node)
-    return Graph({**leaves, **{s.name: s.node for s in plan.steps}}, output,
+    functions = {f: UnknownFunction(f, 1, True) for f in unknown_functions(nodes)}
+    return Graph({**leaves, **{s.name: s.node for s in plan.steps}}, output, functions=functions,
                  latex={name: n.data.latex for name, n in leaves.items() if isinstance(n.data, Variable) and n.data.latex})
 
 

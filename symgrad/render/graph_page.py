@@ -53,7 +53,7 @@ def to_graph_page(diagram: Diagram, *, start: Collection[str] | None = None, the
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     policy = f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; font-src data:; base-uri 'none'; form-action 'none'"
     style = f"{math_style()}{page_colours(theme)}\n{shared.style}\n{package_text('graph_page.css')}"
-    counts = {group.name: group.count for group in diagram.groups}
+    counts = {group.name: group.count for group in diagram.groups} if diagram.boxes[0].span is None else {}
     body = "".join((
         f'<header>\n<h1>{title}</h1>\n{_folds(groups, counts) if len(closings) > 1 else ""}{_SEARCH}</header>\n',
         f'<main>\n<div id="stage">\n{shared.outlines}{shared.pictures[0]}</div>\n{_ZOOM}</main>\n', _PANEL, _steps(len(diagram.moments)),
