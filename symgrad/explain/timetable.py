@@ -1,6 +1,8 @@
 """The plan of a derivation as a picture over time: a row for each step, what is cached, where it is read again, and when it is freed."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from symgrad.core.graph import Graph, UnknownFunction
 from symgrad.core.node import Node, Variable, topological
 from symgrad.core.shape import shape_text
@@ -18,6 +20,7 @@ from symgrad.views.text import sides
 __all__ = ["over_time"]
 
 _MANY, _ENDS = 30, 12                                      # of a pass with more steps the first and the last ones have formulas, and stay when it is folded
+_LONG = 160                                                # letters of a formula beyond which the op is named instead
 
 
 def over_time(what: Derivation | Plan) -> Diagram:
@@ -72,13 +75,17 @@ def _shape(node: Node) -> tuple[str, str]:
 
 
 def _call(s: PlanStep) -> str:
-    return f"{s.name} = {s.node.op.name}({', '.join(s.operands)})"
+    return f"{s.name} = {s.node.op.name}({', '.join(_few(s.operands))})"
+
+
+def _few(names: Sequence[str]) -> Sequence[str]:
+    return names if len(names) <= 6 else [*names[:3], "...", names[-1]]
 
 
 def _formula(s: PlanStep, names: dict[Node, str], graph: Graph, typeset: Typesetter) -> Math:
     """`z = x*W`, in the names of the plan; as a call of the op where the notation has no words for it."""
     line = defined(s.node, s.name, names, graph, names.keys() - {s.node})
-    if not line:
+    if not line or len(line) > _LONG:
         return _called(s, typeset)
     head, body = sides(line)
     left, right = typeset.math(head), typeset.math(body)
@@ -88,7 +95,7 @@ def _formula(s: PlanStep, names: dict[Node, str], graph: Graph, typeset: Typeset
 def _called(s: PlanStep, typeset: Typesetter) -> Math:
     """`z = op(x, y)`"""
     word = "".join(letter for letter in s.node.op.name if letter.isalnum())
-    operands = ", ".join(typeset.math(o).tex for o in s.operands)
+    operands = ", ".join(typeset.math(o).tex if o != "..." else r"\dots" for o in _few(s.operands))
     return Math(rf"{typeset.math(s.name).tex} = \operatorname{{{word}}}({operands})", _call(s))
 
 
