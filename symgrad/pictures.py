@@ -24,8 +24,11 @@ from symgrad.explain.worth import worth_at
 from symgrad.plan.residuals import Plan
 from symgrad.render import files
 
-to_animated_svg = to_gif = to_graph_page = to_mermaid = to_picture_pdf = to_png = None
 from symgrad.render.dot import to_dot
+to_animated_svg=to_gif=None
+from symgrad.render.graph_page import to_graph_page
+from symgrad.render.mermaid import to_mermaid
+from symgrad.render.raster import to_picture_pdf, to_png
 from symgrad.render.svg import to_svg
 from symgrad.render.theme import Theme
 from symgrad.results import Derivation, Derivative, with_functions

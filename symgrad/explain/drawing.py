@@ -196,8 +196,8 @@ class _Drawing:
         found.append(Fact("shape", shape_text(node.shape, "scalar"), shape_latex(node.shape) if node.shape else ""))
         if note is not None:
             found.append(Fact("value", note.notation, note.tex))
-        if back := added([line for (_, n), line in self.returns.items() if n is node]):
-            line = scope.math(back)
+        if back := [line for (_, n), line in self.returns.items() if n is node]:
+            line = added(scope, back)
             found.append(Fact("derivative", line.notation, line.tex))
             if self.options.worth is not None and self.derivation is not None:
                 slope = self.options.worth.of(self.derivation.sweep.cotangents[node])

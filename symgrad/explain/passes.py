@@ -13,6 +13,9 @@ from symgrad.views.text import sides
 
 __all__ = ["Way", "added", "backward_moments", "forward_moments"]
 
+_TERMS = 6
+"""Terms of a sum that are shown; of more, the first ones and the last."""
+
 
 @dataclass(eq=False)
 class Way:
@@ -60,26 +63,32 @@ def backward_moments(way: Way, returns: Mapping[tuple[Node, Node], str], asked: 
         reached.update(dict.fromkeys(o for o in scope.sources[n] if not o.operands and o in users and ready.issuperset(users[o])))
     moments = []
     for number, n in enumerate(reached, 1):
-        line = added([returns[u, n] for u in users[n]])
-        read = set(re.findall(r"[A-Za-z]\w*", sides(line)[1]))
-        math = scope.math(line)
-        if n in asked and not scope.output.rank and of.isidentifier() and line.startswith(f"{scope.delta(n)} = "):
-            head, body = scope.typeset.math(f"grad({of}, {scope.names[n]})"), scope.math(sides(line)[1])
-            math = Math(f"{head.tex} = {body.tex}", f"{head.notation} = {body.notation}")
+        lines = [returns[u, n] for u in users[n]]
+        read = set(re.findall(r"[A-Za-z]\w*", " ".join(sides(line)[1] for line in lines)))
+        gradient = n in asked and not scope.output.rank and of.isidentifier()
+        math = added(scope, lines, f"grad({of}, {scope.names[n]})" if gradient else "")
         reads = tuple(i[0] for m, i in way.ids.items() if m.operands and scope.names[m] in read)
         moments.append(Moment(f"backward pass, step {number} of {len(reached)}", math.tex, math.notation, way.ids[n],
                               way.arrows("backward", ((u, n) for u in users[n])), reads))
     return moments
 
 
-def added(lines: Sequence[str]) -> str:
-    """`d_x = a` and `d_x = b` as `d_x = a + b`; the first one alone, with dots, where one is said entry by entry and another is not."""
-    if not lines:
-        return ""
-    left, right = sides(lines[0])
-    for line in lines[1:]:
-        head, body = sides(line)
-        if head != left:
-            return f"{lines[0]} + {body}" if not head else lines[0]
-        right += f" + ({body})" if body.startswith("-") else f" + {body}"
-    return f"{left} = {right}"
+def added(scope: Scope, lines: Sequence[str], left: str = "") -> Math:
+    """`d_x = a` and `d_x = b` as `d_x = a + b`, of many terms the first ones and the last; `left` replaces the left side where all have the same.
+
+    Where one is said entry by entry and another is not, each is a formula of its own.
+    """
+    heads = [sides(line)[0] for line in lines]
+    if len(set(heads)) > 1:
+        parts = [scope.math(line) for line in _ends(lines)]
+        return Math(r",\quad ".join(m.tex for m in parts), ", ".join(m.notation for m in parts))
+    rights = [sides(line)[1] for line in lines]
+    terms = [scope.typeset.math(f"({right})" if right.startswith("-") and k else right) for k, right in enumerate(_ends(rights))]
+    if len(lines) > _TERMS:
+        terms.insert(-1, Math(r"\cdots", "..."))
+    head = scope.typeset.math(left if left and heads[0].isidentifier() else heads[0])
+    return Math(f"{head.tex} = {' + '.join(m.tex for m in terms)}", f"{head.notation} = {' + '.join(m.notation for m in terms)}")
+
+
+def _ends(items: Sequence[str]) -> Sequence[str]:
+    return items if len(items) <= _TERMS else [*items[:_TERMS - 2], items[-1]]

@@ -6,7 +6,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from symgrad.core.node import Node, topological
+from symgrad.core.node import Node, Variable, topological
 from symgrad.core.shape import Shape, shape_text, size_number
 from symgrad.derive.reverse import reverse
 from symgrad.errors import InputError
@@ -110,8 +110,14 @@ def _draws(node: Node, sizes: dict[str, int]) -> list[Array]:
     found = []
     for k in range(_DRAWS):
         functions: Functions = {f: stand_in(k + 10 * place) for place, f in enumerate(unknown)}
-        found.append(np.broadcast_to(execute([node], sample([node], sizes, k), sizes=sizes, functions=functions)[node], shape))
+        found.append(np.broadcast_to(execute([node], _small(node, sizes, k), sizes=sizes, functions=functions)[node], shape))
     return found
+
+
+def _small(node: Node, sizes: dict[str, int], seed: int) -> dict[str, Array]:
+    """Random values, small where they are free: a function that saturates has a slope of exactly 0 in floating point."""
+    free = {n.name for n in topological([node]) if isinstance(n.data, Variable) and not n.facts}
+    return {name: 0.2 * a if name in free else a for name, a in sample([node], sizes, seed).items()}
 
 
 def _box(id_: str, name: Math, full: Math, shape: Shape, draws: list[Array], rank: int, kind: str) -> Box:

@@ -1,7 +1,9 @@
 """The plan of a derivation as a picture over time: a row for each step, what is cached, where it is read again, and when it is freed."""
 from __future__ import annotations
 
-from symgrad.core.graph import Graph
+from collections.abc import Sequence
+
+from symgrad.core.graph import Graph, UnknownFunction
 from symgrad.core.node import Node, Variable, topological
 from symgrad.core.shape import shape_text
 from symgrad.explain.diagram import Arrow, Box, BoxKind, Diagram, Fact, Group
@@ -11,12 +13,14 @@ from symgrad.explain.scope import defined
 from symgrad.plan.order import settled
 from symgrad.plan.residuals import Cached, Plan, PlanStep
 from symgrad.results import Derivation
+from symgrad.run.verify import unknown_functions
 from symgrad.verbs import schedule
 from symgrad.views.text import sides
 
 __all__ = ["over_time"]
 
 _MANY, _ENDS = 30, 12                                      # of a pass with more steps the first and the last ones have formulas, and stay when it is folded
+_LONG = 160                                                # letters of a formula beyond which the op is named instead
 
 
 def over_time(what: Derivation | Plan) -> Diagram:
@@ -61,7 +65,8 @@ def _graph_of(plan: Plan) -> Graph:
     nodes = topological([s.node for s in plan.steps])
     leaves = {n.name: n for n in nodes if isinstance(n.data, Variable)}
     output = next((s.node for s in reversed(plan.steps) if s.phase == "forward"), plan.steps[-1].node)
-    return Graph({**leaves, **{s.name: s.node for s in plan.steps}}, output,
+    functions = {f: UnknownFunction(f, 1, True) for f in unknown_functions(nodes)}
+    return Graph({**leaves, **{s.name: s.node for s in plan.steps}}, output, functions=functions,
                  latex={name: n.data.latex for name, n in leaves.items() if isinstance(n.data, Variable) and n.data.latex})
 
 
@@ -70,13 +75,17 @@ def _shape(node: Node) -> tuple[str, str]:
 
 
 def _call(s: PlanStep) -> str:
-    return f"{s.name} = {s.node.op.name}({', '.join(s.operands)})"
+    return f"{s.name} = {s.node.op.name}({', '.join(_few(s.operands))})"
+
+
+def _few(names: Sequence[str]) -> Sequence[str]:
+    return names if len(names) <= 6 else [*names[:3], "...", names[-1]]
 
 
 def _formula(s: PlanStep, names: dict[Node, str], graph: Graph, typeset: Typesetter) -> Math:
     """`z = x*W`, in the names of the plan; as a call of the op where the notation has no words for it."""
     line = defined(s.node, s.name, names, graph, names.keys() - {s.node})
-    if not line:
+    if not line or len(line) > _LONG:
         return _called(s, typeset)
     head, body = sides(line)
     left, right = typeset.math(head), typeset.math(body)
@@ -86,7 +95,7 @@ def _formula(s: PlanStep, names: dict[Node, str], graph: Graph, typeset: Typeset
 def _called(s: PlanStep, typeset: Typesetter) -> Math:
     """`z = op(x, y)`"""
     word = "".join(letter for letter in s.node.op.name if letter.isalnum())
-    operands = ", ".join(typeset.math(o).tex for o in s.operands)
+    operands = ", ".join(typeset.math(o).tex if o != "..." else r"\dots" for o in _few(s.operands))
     return Math(rf"{typeset.math(s.name).tex} = \operatorname{{{word}}}({operands})", _call(s))
 
 

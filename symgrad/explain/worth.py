@@ -76,4 +76,4 @@ def _math(array: Array | None) -> Math:
         found = array_math(np.asarray(np.linalg.norm(array)), 3)[0]
         return Math(rf"\lVert\cdot\rVert = {found.tex}", f"norm {found.notation}")
     found = array_math(array, 3)[0]
-    return Math(f"= {found.tex}", f"= {found.notation}")
+    return Math(f"={{{found.tex}}}" if found.notation.startswith("-") else f"= {found.tex}", f"= {found.notation}")      # braces: no binary minus

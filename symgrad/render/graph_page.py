@@ -30,7 +30,7 @@ def to_graph_page(diagram: Diagram, *, start: Collection[str] | None = None, the
     """The page as text, the same for the same diagram. With scripting off it is a picture with tooltips.
 
     Args:
-        diagram: what is drawn; a picture over time cannot be folded.
+        diagram: what is drawn.
         start: the groups that are closed at first; None for what makes a big picture small.
         theme: "light", "dark", or "auto" for what the reader's system prefers.
 
@@ -46,14 +46,14 @@ def to_graph_page(diagram: Diagram, *, start: Collection[str] | None = None, the
     groups = list(dict.fromkeys([*(group.name for group in outermost(diagram)), *sorted(set().union(*closings))]))
     data = {
         "groups": [printable(name) for name in groups],
-        "outer": {printable(name): printable(diagram.around(name)[0].name) for name in sorted(_names(diagram))},
+        "outer": {printable(name): printable(next((g.name for g in diagram.around(name) if g.name in groups), name)) for name in sorted(_names(diagram))},
         "states": [_state(picture, closed, cards) for picture, closed in zip(drawn, closings, strict=True)]}
     title = escaped(diagram.title.strip() or "A computation graph")
     script = package_text("pan_zoom.js") + package_text("graph_page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     policy = f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; font-src data:; base-uri 'none'; form-action 'none'"
     style = f"{math_style()}{page_colours(theme)}\n{shared.style}\n{package_text('graph_page.css')}"
-    counts = {group.name: group.count for group in diagram.groups}
+    counts = {group.name: group.count for group in diagram.groups} if diagram.boxes[0].span is None else {}
     body = "".join((
         f'<header>\n<h1>{title}</h1>\n{_folds(groups, counts) if len(closings) > 1 else ""}{_SEARCH}</header>\n',
         f'<main>\n<div id="stage">\n{shared.outlines}{shared.pictures[0]}</div>\n{_ZOOM}</main>\n', _PANEL, _steps(len(diagram.moments)),
@@ -71,10 +71,6 @@ def _closings(diagram: Diagram, start: Collection[str] | None) -> list[frozenset
     """The sets of closed groups that the page can show, the first one at the start."""
     if start is not None and (unknown := sorted(set(start) - (known := _names(diagram)))):
         raise InputError(f"the picture has no group {unknown[0]!r} that could be folded{nearest(unknown[0], known)}")
-    if diagram.boxes[0].span is not None:
-        if start:
-            raise InputError("a picture over time cannot be folded: leave out `start`")
-        return [frozenset()]
     return states(diagram, automatic(diagram) if start is None else start)
 
 
