@@ -18,7 +18,7 @@ from symgrad.render.ranks import ranks
 from symgrad.render.timeline import Lifeline, place_in_time
 from symgrad.render.wrapped import into_columns
 
-__all__ = ["Face", "Route", "Figure", "figure", "title_lines"]
+__all__ = ["Face", "Route", "Figure", "figure", "fitted", "title_lines"]
 
 PAGE = Size(900, math.inf)                           # the room of a picture, in pixels, unless something else is said
 _NAME, _SHAPE, _LABEL, _GROUP, _NOTE = 14.0, 10.5, 11.5, 10.5, 11.5    # letter sizes, pixels
@@ -95,7 +95,7 @@ def figure(diagram: Diagram, room: Size = PAGE) -> Figure:
         return _over_time(diagram)
     cheap = _is_cheap(diagram)
     faces = tuple(_face(box, cheap) for box in diagram.boxes)
-    labels = [_fitted(arrow.tex, arrow.text, _LABEL, cheap) if arrow.tex.strip() else None for arrow in diagram.arrows]
+    labels = [fitted(arrow.tex, arrow.text, _LABEL, cheap) if arrow.tex.strip() else None for arrow in diagram.arrows]
     lanes = _lanes(diagram)
     index = {box.id: number for number, box in enumerate(diagram.boxes)}
     edges = tuple(Edge(index[tail], index[head], _room([labels[arrow] for arrow in arrows])) for tail, head, arrows in lanes)
@@ -134,7 +134,7 @@ def _over_time(diagram: Diagram) -> Figure:
     """Time runs downwards, a row for each step; what a step computes lives in a column until it is freed."""
     cheap = _is_cheap(diagram)
     faces = tuple(_face(replace(box, note_tex="", note_text=""), cheap) for box in diagram.boxes)
-    notes = [_fitted(box.note_tex, box.note_text, _NOTE, cheap, 1.6 * _WIDEST) if box.note_text.strip() else None for box in diagram.boxes]
+    notes = [fitted(box.note_tex, box.note_text, _NOTE, cheap, 1.6 * _WIDEST) if box.note_text.strip() else None for box in diagram.boxes]
     phase_of = [next((group.name for group in diagram.around(box.group)), "") for box in diagram.boxes]
     names = [name for name in dict.fromkeys(phase_of) if name]
     groups = tuple((name, shortened(name, _GROUP, _WIDEST)) for name in names)
@@ -155,8 +155,8 @@ def _is_cheap(diagram: Diagram) -> bool:
 
 def _face(box: Box, cheap: bool) -> Face:
     name = _named(box, cheap)
-    shape = _fitted(box.shape_tex, box.shape_text or box.shape_tex, _SHAPE, cheap) if (box.shape_tex or box.shape_text).strip() else None
-    note = _fitted(box.note_tex, box.note_text, _NOTE, cheap) if (box.note_tex or box.note_text).strip() else None
+    shape = fitted(box.shape_tex, box.shape_text or box.shape_tex, _SHAPE, cheap) if (box.shape_tex or box.shape_text).strip() else None
+    note = fitted(box.note_tex, box.note_text, _NOTE, cheap) if (box.note_tex or box.note_text).strip() else None
     wide, high = _PADS.get(box.kind, (10, 7))
     rows, columns = (len(box.cells.filled), len(box.cells.filled[0])) if box.cells else (0, 0)
     face = Face(box, name, shape, note, Size(0, 0), min(_CELL, _CELLS / max(rows, columns, 1)))
@@ -171,14 +171,14 @@ def _named(box: Box, cheap: bool) -> Drawing:
     for tex in (box.tex, left) if equals and not cheap else ():
         if found := _formula(tex, _NAME, _WIDEST):
             return found
-    return _fitted(box.tex, box.text, _NAME, cheap)
+    return fitted(box.tex, box.text, _NAME, cheap)
 
 
 def _cells_size(cells: Cells | None, side: float) -> Size:
     return Size(side * len(cells.filled[0]), side * len(cells.filled) + 3) if cells else Size(0, 0)
 
 
-def _fitted(tex: str, text: str, pixels: float, cheap: bool, widest: float = _WIDEST) -> Drawing:
+def fitted(tex: str, text: str, pixels: float, cheap: bool, widest: float = _WIDEST) -> Drawing:
     """The formula, smaller if it is too big, plain text if that does not help or it cannot be drawn."""
     found = None if cheap or not tex.strip() else _formula(tex, pixels, widest)
     return found or shortened(text, pixels * 0.9, widest)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
 from symgrad.errors import InputError
@@ -15,7 +16,7 @@ from symgrad.render.markup import escaped
 from symgrad.render.theme import Theme, style_sheet
 from symgrad.render.timeline import Lifeline
 
-__all__ = ["KINDS", "SharedPictures", "swatch", "to_svg", "to_svgs"]
+__all__ = ["KINDS", "Extra", "SharedPictures", "Writer", "at", "check_theme", "path_of", "sides", "swatch", "to_svg", "to_svgs"]
 
 _MARGIN, _TITLE, _LEGEND, _NARROWEST = 10.0, 16.0, 11.0, 320.0
 _SAMPLE = Size(26, 16)
@@ -37,10 +38,10 @@ def to_svg(diagram: Diagram, *, theme: Theme = "light", prefix: str = "g") -> st
     Raises:
         InputError: unknown theme, a prefix that is no XML name, or an engine asked for by SYMGRAD_ENGINE that gives no layout.
     """
-    _check(theme)
+    check_theme(theme)
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", prefix):
         raise InputError(f"a prefix begins with a letter and holds letters, digits and -, not {prefix!r}")
-    return _Writer(figure(diagram), prefix, prefix, {}).picture(theme)
+    return Writer(figure(diagram), prefix, prefix, {}).picture(theme)
 
 
 class SharedPictures(NamedTuple):
@@ -56,9 +57,9 @@ def to_svgs(diagrams: Iterable[Diagram], *, theme: Theme = "light", scope: str =
 
     Raises as `to_svg` does.
     """
-    _check(theme)
+    check_theme(theme)
     glyphs: dict[str, int] = {}
-    pictures = [_Writer(figure(diagram, room), f"{scope}{number}", scope, glyphs).picture(None) for number, diagram in enumerate(diagrams)]
+    pictures = [Writer(figure(diagram, room), f"{scope}{number}", scope, glyphs).picture(None) for number, diagram in enumerate(diagrams)]
     outlines = f'<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs>{_outlines(glyphs, scope)}</defs></svg>\n'
     return SharedPictures(style_sheet(theme, scope), outlines, pictures)
 
@@ -69,7 +70,8 @@ def swatch(kind: str, scope: str) -> str:
             f'<g class="{kind}">{_sample(kind, 0, 0).strip()}</g></svg>')
 
 
-def _check(theme: str) -> None:
+def check_theme(theme: str) -> None:
+    """Raises InputError for a word that is no theme."""
     if theme not in get_args(Theme):
         raise InputError(f"the theme of a picture is one of {', '.join(get_args(Theme))}, not {theme!r}")
 
@@ -78,33 +80,49 @@ def _outlines(glyphs: dict[str, int], scope: str) -> str:
     return "".join(f'<path id="{scope}-{number}" d="{outline}"/>' for outline, number in glyphs.items())
 
 
-class _Writer:
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What a picture has beside itself: marks over it, in its own coordinates; marks below it, centred, and their size; and their style."""
+
+    over: str
+    below: str
+    foot: Size
+    style: str
+
+
+class Writer:
     """Writes one picture, its ids after `prefix`; it numbers the glyphs, which pictures of one `scope` share, in the order of their first use."""
 
     def __init__(self, drawn: Figure, prefix: str, scope: str, glyphs: dict[str, int]) -> None:
         self.figure, self.prefix, self.scope, self.glyphs = drawn, prefix, scope, glyphs
         self.names = {box.id: box.text for box in drawn.diagram.boxes}
 
-    def picture(self, theme: Theme | None) -> str:
+    def picture(self, theme: Theme | None, extra: Extra | None = None) -> str:
         """The `<svg>`; with no theme its title, its style and its outlines stand elsewhere on the page."""
         drawn = self.figure
-        width = max(drawn.layout.size.width, _NARROWEST)
+        width = max(drawn.layout.size.width, _NARROWEST, extra.foot.width if extra else 0)
         title = title_lines(drawn.diagram.title, width, _TITLE) if theme else []
         top = _MARGIN + sum(line.size.height + 4 for line in title) + (8 if title else 0)
         left = _MARGIN + (width - drawn.layout.size.width) / 2
         bottom = top + drawn.layout.size.height
         legend, height = self.legend(width, bottom + 14) if drawn.diagram.legend else ("", 0)
-        total = Size(width + 2 * _MARGIN, bottom + (14 + height if height else 0) + _MARGIN)
+        foot = bottom + (14 + height if height else 0) + 14
+        total = Size(width + 2 * _MARGIN, (foot + extra.foot.height if extra else foot - 14) + _MARGIN)
         body = "".join((
-            self.title(title, width), f'<g transform="translate({_at(left)} {_at(top)})">\n',
+            self.title(title, width), f'<g transform="translate({at(left)} {at(top)})">\n',
             *(self.frame(frame, label, name) for frame, (name, label) in zip(drawn.layout.frames, drawn.groups, strict=True) if frame),
             *map(self.lifeline, drawn.lifelines), *map(self.route, drawn.routes),
             *(self.drawing(note, corner, "note") for note, corner in drawn.notes),
             *(self.box(number, face, rect) for number, (face, rect) in enumerate(zip(drawn.faces, drawn.layout.boxes, strict=True))),
-            "</g>\n", legend))
-        own = f"<style>{style_sheet(theme, self.scope)}</style>\n<defs>{_outlines(self.glyphs, self.scope)}</defs>\n" if theme else ""
+            extra.over if extra else "", "</g>\n", legend))
+        if extra:
+            body += f'<g transform="translate({at(_MARGIN + width / 2)} {at(foot)})">\n{extra.below}</g>\n'
+        own = ""
+        if theme:
+            own = (f"<style>{style_sheet(theme, self.scope)}{extra.style if extra else ''}</style>\n"
+                   f"<defs>{_outlines(self.glyphs, self.scope)}</defs>\n")
         name = escaped(drawn.diagram.title.strip() or "a diagram")
-        wide, high = _at(total.width), _at(total.height)
+        wide, high = at(total.width), at(total.height)
         size = f'width="{wide}" height="{high}"'
         return (f'<svg xmlns="http://www.w3.org/2000/svg" class="{self.scope}" {size} viewBox="0 0 {wide} {high}" role="img" '
                 f'aria-label="{name}">\n{own}<rect class="paper" {size}/>\n{body}</svg>\n')
@@ -124,21 +142,21 @@ class _Writer:
             if isinstance(mark, Glyph):
                 number = self.glyphs.setdefault(mark.outline, len(self.glyphs))
                 scale = "" if abs(mark.scale - 1) < 1e-4 else f" scale({mark.scale:.4g})"
-                place = f"translate({_at(mark.x, 2)} {_at(mark.y, 2)}){scale}"
+                place = f"translate({at(mark.x, 2)} {at(mark.y, 2)}){scale}"
                 marks.append(f'<use href="#{self.scope}-{number}" transform="{place}"{colour}/>')
             elif mark.stroke:
                 marks.append(f'<path d="{_ring(mark.rect, mark.stroke)}" fill-rule="evenodd"{colour}/>')
             else:
-                marks.append(f"<rect {_sides(mark.rect, 2)}{colour}/>")
-        return f'<g class="{style}" transform="translate({_at(corner.x, 2)} {_at(corner.y, 2)})">{"".join(marks)}</g>\n' if marks else ""
+                marks.append(f"<rect {sides(mark.rect, 2)}{colour}/>")
+        return f'<g class="{style}" transform="translate({at(corner.x, 2)} {at(corner.y, 2)})">{"".join(marks)}</g>\n' if marks else ""
 
     def frame(self, frame: Frame, label: Drawing, name: str) -> str:
-        return (f'<g class="group" data-group="{escaped(name)}"><title>{escaped(name)}</title><rect class="frame" {_sides(frame.outline)} rx="9"/>'
+        return (f'<g class="group" data-group="{escaped(name)}"><title>{escaped(name)}</title><rect class="frame" {sides(frame.outline)} rx="9"/>'
                 f'{self.drawing(label, Point(frame.label.left, frame.label.top), "small")}</g>\n')
 
     def lifeline(self, line: Lifeline) -> str:
-        end = f'<path class="line" d="M{_pair(Point(line.rect.left - 3, line.rect.bottom))}H{_at(line.rect.right + 3)}"/>' if line.ends else ""
-        return f'<g class="{"life kept" if line.kept else "life"}"><rect class="held" {_sides(line.rect)}/>{end}</g>\n'
+        end = f'<path class="line" d="M{_pair(Point(line.rect.left - 3, line.rect.bottom))}H{at(line.rect.right + 3)}"/>' if line.ends else ""
+        return f'<g class="{"life kept" if line.kept else "life"}"><rect class="held" {sides(line.rect)}/>{end}</g>\n'
 
     def route(self, route: Route) -> str:
         written = route.arrow.tooltip or (f"{self.names[route.arrow.tail]} → {self.names[route.arrow.head]}"
@@ -146,7 +164,7 @@ class _Writer:
         label, line = "", _arrow(route.curve)
         if route.label and route.room:               # paper behind it dims the lines that it cannot keep clear of
             around = Rect.around(*route.room.centre, route.label.size).grown(1.5)
-            label = f'<rect class="halo" {_sides(around)} rx="3"/>' + self.drawing(route.label, Point(route.room.left, route.room.top), "label")
+            label = f'<rect class="halo" {sides(around)} rx="3"/>' + self.drawing(route.label, Point(route.room.left, route.room.top), "label")
         if route.arrow.kind == "product" and route.label:        # a sign midway, and no line
             line, points = "", list(samples(route.curve))
             (x, y), size = points[len(points) // 2], route.label.size
@@ -173,7 +191,7 @@ class _Writer:
                     inside += self.drawing(face.note, corner, "note")
             y += size.height + 3
         style = f"box {box.kind}" + " kept" * box.kept + " faded" * box.faded
-        mark = f'<circle class="mark" cx="{_at(rect.right - 1)}" cy="{_at(rect.top + 1)}" r="4"/>' if box.kept else ""
+        mark = f'<circle class="mark" cx="{at(rect.right - 1)}" cy="{at(rect.top + 1)}" r="4"/>' if box.kept else ""
         return (f'<g class="{style}" id="{self.prefix}-b{number}" data-id="{escaped(box.id)}" role="img" '
                 f'aria-label="{escaped(box.tex)}"><title>{escaped(tooltip)}</title>{_form(box.kind, rect)}{mark}\n{inside}</g>\n')
 
@@ -211,7 +229,7 @@ def _sample(kind: str, x: float, middle: float) -> str:
         return _form(kind, Rect(x, middle - _SAMPLE.height / 2, x + _SAMPLE.width, middle + _SAMPLE.height / 2))
     start, end = Point(x - 2, middle), Point(x + _SAMPLE.width, middle)
     if kind == "kept":
-        return f'<circle class="mark" cx="{_at(x + _SAMPLE.width / 2)}" cy="{_at(middle)}" r="4"/>'
+        return f'<circle class="mark" cx="{at(x + _SAMPLE.width / 2)}" cy="{at(middle)}" r="4"/>'
     start, end = (end, start) if kind == "backward" else (start, end)
     return _arrow((start, start, end, end))
 
@@ -219,9 +237,9 @@ def _sample(kind: str, x: float, middle: float) -> str:
 def _form(kind: str, rect: Rect) -> str:
     """The outline of a box; each kind can be told by its form alone."""
     if kind == "data":
-        return f'<rect class="form" {_sides(rect)} rx="{_at(min(rect.size.height / 2, 15))}"/>'
+        return f'<rect class="form" {sides(rect)} rx="{at(min(rect.size.height / 2, 15))}"/>'
     if kind == "param":
-        return f'<rect class="form" {_sides(rect)} rx="4"/><rect class="form" {_sides(rect.grown(-3))} rx="2"/>'
+        return f'<rect class="form" {sides(rect)} rx="4"/><rect class="form" {sides(rect.grown(-3))} rx="2"/>'
     if kind == "output":
         cut = min(8.0, rect.size.height / 3)
         left, top, right, bottom = rect
@@ -230,8 +248,8 @@ def _form(kind: str, rect: Rect) -> str:
         return f'<path class="form" d="M{"L".join(_pair(Point(*corner)) for corner in corners)}Z"/>'
     if kind == "fold":                               # a pile of three cards, the last one in front
         cards = (Rect(rect.left + 6 - 3 * k, rect.top + 2 * k, rect.right - 3 * k, rect.bottom - 4 + 2 * k) for k in range(3))
-        return "".join(f'<rect class="form" {_sides(card)} rx="3"/>' for card in cards)
-    return f'<rect class="form" {_sides(rect)} rx="3"/>'
+        return "".join(f'<rect class="form" {sides(card)} rx="3"/>' for card in cards)
+    return f'<rect class="form" {sides(rect)} rx="3"/>'
 
 
 def _cells(cells: Cells, corner: Point, side: float) -> str:
@@ -246,12 +264,12 @@ def _cells(cells: Cells, corner: Point, side: float) -> str:
                 end += 1
             if end > column:
                 left, top = corner.x + column * side, corner.y + row * side
-                bars.append(f'<rect class="full" {_sides(Rect(left, top, left + (end - column) * side, top + side), 2)}/>')
+                bars.append(f'<rect class="full" {sides(Rect(left, top, left + (end - column) * side, top + side), 2)}/>')
             column = end + 1
-    lines = [f"M{_at(corner.x)},{_at(corner.y + k * side)}h{_at(wide * side)}" for k in _lines(high, cells.rows_each)]
-    lines += [f"M{_at(corner.x + k * side)},{_at(corner.y)}v{_at(high * side)}" for k in _lines(wide, cells.columns_each)]
+    lines = [f"M{at(corner.x)},{at(corner.y + k * side)}h{at(wide * side)}" for k in _lines(high, cells.rows_each)]
+    lines += [f"M{at(corner.x + k * side)},{at(corner.y)}v{at(high * side)}" for k in _lines(wide, cells.columns_each)]
     outline = Rect(corner.x, corner.y, corner.x + wide * side, corner.y + high * side)
-    return f'<rect class="zero" {_sides(outline)}/>{"".join(bars)}<path class="rule" d="{"".join(lines)}"/>\n'
+    return f'<rect class="zero" {sides(outline)}/>{"".join(bars)}<path class="rule" d="{"".join(lines)}"/>\n'
 
 
 def _lines(count: int, each: int) -> list[int]:
@@ -260,26 +278,33 @@ def _lines(count: int, each: int) -> list[int]:
 
 def _arrow(curve: Curve) -> str:
     line, tip = arrow(curve)
-    return f'<path class="line" d="M{_pair(line[0])}C{_pairs(line[1:])}"/><path class="tip" d="M{"L".join(map(_pair, tip))}Z"/>\n'
+    return f'<path class="line" d="{path_of(line)}"/><path class="tip" d="M{"L".join(map(_pair, tip))}Z"/>\n'
+
+
+def path_of(curve: Curve) -> str:
+    """A curve as the data of an SVG path."""
+    return f"M{_pair(curve[0])}C{_pairs(curve[1:])}"
 
 
 def _ring(rect: Rect, stroke: float) -> str:
-    return "".join(f"M{_at(r.left, 2)} {_at(r.top, 2)}H{_at(r.right, 2)}V{_at(r.bottom, 2)}H{_at(r.left, 2)}Z"
+    return "".join(f"M{at(r.left, 2)} {at(r.top, 2)}H{at(r.right, 2)}V{at(r.bottom, 2)}H{at(r.left, 2)}Z"
                    for r in (rect.grown(stroke / 2), rect.grown(-stroke / 2)))
 
 
-def _sides(rect: Rect, digits: int = 1) -> str:
-    return (f'x="{_at(rect.left, digits)}" y="{_at(rect.top, digits)}" width="{_at(rect.size.width, digits)}" '
-            f'height="{_at(rect.size.height, digits)}"')
+def sides(rect: Rect, digits: int = 1) -> str:
+    """Place and size of a rectangle as attributes."""
+    return (f'x="{at(rect.left, digits)}" y="{at(rect.top, digits)}" width="{at(rect.size.width, digits)}" '
+            f'height="{at(rect.size.height, digits)}"')
 
 
 def _pair(point: Point) -> str:
-    return f"{_at(point.x)},{_at(point.y)}"
+    return f"{at(point.x)},{at(point.y)}"
 
 
 def _pairs(points: Iterable[Point]) -> str:
     return " ".join(map(_pair, points))
 
 
-def _at(number: float, digits: int = 1) -> str:
+def at(number: float, digits: int = 1) -> str:
+    """A number, rounded, as short as it can be written."""
     return f"{round(number, digits) + 0.0:.{digits}f}".rstrip("0").rstrip(".")
