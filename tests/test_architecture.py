@@ -25,7 +25,7 @@ DOCUMENTS = {"document", "diagram", "folding"}                     # all that a 
 HUBS = {"symgrad/__init__.py", "symgrad/cli.py"}          # import inside functions, so that `--help` is quick
 OPTIONAL = {
     "ziamath", "ziafont", "latex2mathml", "lark", "rich", "click", "typst", "nbformat", "resvg_py", "matplotlib",
-    "torch", "jax", "jaxlib", "starlette", "uvicorn",
+    "torch", "jax", "jaxlib", "starlette", "uvicorn", "sklearn",
 }
 AT_THE_TOP = {("click", "symgrad/cli.py")}                # what a file is about may stand at its top
 RUNS_OWN_CODE = {"symgrad/run/numpy_backend.py"}          # compiles the programs that symgrad itself writes

@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node
@@ -15,7 +15,7 @@ from symgrad.derive.examples import example_axes
 from symgrad.errors import InputError, MissingValueError, nearest
 from symgrad.ops.kernels import Array
 
-__all__ = ["Dataset", "class_size", "dataset", "is_label", "labelled", "parts"]
+__all__ = ["Dataset", "class_size", "dataset", "is_label", "labelled", "parts", "scaling"]
 
 SHUFFLE, SPLIT = 1, 2
 """Each use of chance has a stream of its own: a split does not change the order of the batches."""
@@ -29,7 +29,7 @@ class Dataset:
     axes: Mapping[str, int]
     count: int
 
-    def taken(self, rows: Array) -> Dataset:
+    def taken(self, rows: NDArray[np.intp]) -> Dataset:
         """The examples of these numbers, in their order."""
         found = {k: np.ascontiguousarray(np.take(a, rows, axis=self.axes[k])) if k in self.axes else a for k, a in self.arrays.items()}
         return replace(self, arrays=found, count=len(rows))
@@ -183,5 +183,3 @@ def scaling(data: Dataset, names: list[str]) -> dict[str, tuple[Array, Array]]:
         found[n] = (a.mean(axis=data.axes[n], keepdims=True), np.where(deviation > 0, deviation, 1.0))
     return found
 
-
-Check = Callable[[Graph], None]

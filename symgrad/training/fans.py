@@ -96,7 +96,7 @@ def _role(parameter: Node, readers: Mapping[Node, list[Node]], moving: set[Node]
             trail = trails[value]
             second.append(Role("weight", trail.summed, tuple(a for a, p in enumerate(trail.places) if p is not None)))
     weights = [r for r in found if r.kind == "weight"] + second
-    return weights[0] if weights else SCALE if SCALE in found else SHIFT if SHIFT in found or parameter.rank < 2 and len(trails) > 1 else UNREAD
+    return weights[0] if weights else SCALE if SCALE in found else SHIFT if SHIFT in found or (parameter.rank < 2 and len(trails) > 1) else UNREAD
 
 
 def _uses(reader: Node, value: Node, trail: _Trail, moving: set[Node]) -> Iterator[Role | _Trail]:

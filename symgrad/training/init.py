@@ -117,10 +117,10 @@ def _orthogonal(role: Role, shape: tuple[int, ...], law: str, gain: float, rng: 
     family = [a for a in range(len(shape)) if a not in (*role.into, *role.out)]
     order = [*family, *role.into, *role.out]
     members, rows, columns = (math.prod(shape[a] for a in axes) for axes in (family, role.into, role.out))
-    draw = (lambda size: rng.normal(size=size)) if law == "normal" else (lambda size: rng.uniform(-1, 1, size=size))
     made = np.empty((members, rows, columns))
     for k in range(members):
-        q, r = np.linalg.qr(draw((max(rows, columns), min(rows, columns))))
+        size = (max(rows, columns), min(rows, columns))
+        q, r = np.linalg.qr(rng.normal(size=size) if law == "normal" else rng.uniform(-1, 1, size=size))
         q = q * np.where(np.diag(r) < 0, -1.0, 1.0)        # or the signs would not be drawn evenly (Mezzadri 2007)
         made[k] = gain * (q if rows >= columns else q.T)
     return np.ascontiguousarray(np.transpose(made.reshape([shape[a] for a in order]), np.argsort(order)))
