@@ -74,9 +74,11 @@ class Task:
         scores = {"loss": float(found[self.loss])}
         for name, (function, names) in self.metrics.items():
             given = function(**{n: found[n] for n in names})
-            if np.ndim(given) or not isinstance(given, int | float | np.number | np.ndarray | np.bool_):
+            if isinstance(given, np.ndarray) and not given.ndim:
+                given = given[()]
+            if not isinstance(given, int | float | np.number | np.bool_):
                 raise InputError(f"the metric {name} gives {type(given).__name__}, not a number")
-            scores[name] = float(given)  # type: ignore[arg-type]  # a number, as was just seen
+            scores[name] = float(given)
         return scores
 
     def read(self, data: Data, *, optional: bool = False) -> Dataset:

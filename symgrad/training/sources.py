@@ -19,7 +19,7 @@ from symgrad.errors import InputError, MissingExtraError, nearest
 from symgrad.ops.kernels import Array
 from symgrad.training.data import is_label
 
-__all__ = ["SKLEARN", "load"]
+__all__ = ["SKLEARN", "load", "load_start"]
 
 SKLEARN: Mapping[str, str] = {
     "digits": "load_digits", "iris": "load_iris", "wine": "load_wine", "breast_cancer": "load_breast_cancer", "diabetes": "load_diabetes",
@@ -52,6 +52,13 @@ def load(source: str | os.PathLike[str], graph: Graph, names: Sequence[str], *, 
     if text.endswith(".csv"):
         return _csv(text, graph, names, columns or {})
     raise InputError(f"{text}: data is read from .npz (numpy.savez) and .csv files, and from {PREFIX}digits and the like")
+
+
+def load_start(path: str) -> dict[str, Array]:
+    """The parameters of an .npz that `Fit.save` wrote; statistics of batch norms and of the data are left out. Raises InputError."""
+    if not Path(path).is_file():
+        raise InputError(f"there is no file {path}")
+    return {k: a for k, a in _npz(path).items() if "." not in k and not k.endswith(("_mean", "_var"))}
 
 
 def _npz(path: str) -> dict[str, Array]:
@@ -192,7 +199,7 @@ def _fitted(graph: Graph, name: str, a: Array) -> Array:
     numbers = [s for s in sizes if isinstance(s, int)]
     if 1 <= a.ndim < node.rank:
         if len(numbers) == len(sizes) and math.prod(numbers) == math.prod(a.shape[1:]):
-            return a.reshape([len(a), *numbers])
+            return np.asarray(a.reshape([len(a), *numbers]))
         if node.rank == a.ndim + 1:                        # one channel, or one feature
             return a[:, np.newaxis]
     return a
