@@ -6,7 +6,7 @@ lead in, the others lead out, and an axis that runs over a window (a convolution
 """
 from __future__ import annotations
 
-import functools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -24,7 +24,8 @@ class Role:
     """What a parameter is for: "weight" (contracted with data), "scale" (multiplies it), "shift" (is added to it), "unread".
 
     into, out: the axes that lead in and out. window: those of `into` that run over a window. groups: by axis of `out`, the size that it
-    shares with what it multiplies (the groups of a convolution). chosen: `into` picks one row (an embedding), so that nothing is summed.
+    shares with what it multiplies (the groups of a convolution). strides: by axis of `window`, the places between two inputs that one output
+    sums (a transposed convolution, where an output meets a part of the window). chosen: `into` picks one row (an embedding), so that nothing is summed.
     Axes in neither number the members of a family, such as layers.
     """
 
@@ -33,13 +34,13 @@ class Role:
     out: tuple[int, ...] = ()
     window: tuple[int, ...] = ()
     groups: Mapping[int, Size] = field(default_factory=dict)
+    strides: Mapping[int, int] = field(default_factory=dict)
     chosen: bool = False
 
-    def fans(self, shape: tuple[int, ...], sizes: Mapping[str, int]) -> tuple[int, int]:
-        """(how many entries one output sums, how many outputs one input feeds), at an array's shape."""
-        over = functools.reduce(lambda n, a: n * shape[a], self.window, 1)
-        into = 1 if self.chosen else functools.reduce(lambda n, a: n * shape[a], self.into, 1)
-        out = over
+    def fans(self, shape: tuple[int, ...], sizes: Mapping[str, int]) -> tuple[float, float]:
+        """(how many entries one output sums, how many outputs one input feeds), at an array's shape; edges, and the stride of a convolution, aside."""
+        into = 1 if self.chosen else math.prod(shape[a] for a in self.into) / math.prod(self.strides.values())
+        out = math.prod(shape[a] for a in self.window)
         for a in self.out:
             out *= shape[a] // (size_number(self.groups[a], sizes) if a in self.groups else 1)
         return into, out
@@ -154,10 +155,10 @@ def _followed(own: eq.Expr, out: tuple[str, ...], trail: _Trail, summed: tuple[i
 def _contracted(reader: Node, own: eq.Expr, driven: list[eq.Expr], bound: tuple[eq.Index, ...], trail: _Trail) -> Iterator[Role | _Trail]:
     """A product of references, summed over some indices: with data it decides, with other parameters alone it is followed."""
     index_of = {a: own[2][p] for a, p in enumerate(trail.places) if p is not None}
-    summed = tuple(a for a, i in index_of.items() if i in bound)
+    summed = tuple(a for a, i in index_of.items() if set(eq.index_names(i)) & set(bound))
     theirs = [i for r in driven for i in r[2]]
     known = {n for i in theirs for n in eq.index_names(i)}
-    into = tuple(a for a in summed if index_of[a] in known)
+    into = tuple(a for a in summed if set(eq.index_names(index_of[a])) & known)
     if trail.touched is not None and not driven:           # (W .* x) summed, and then bent: weights written by hand
         if set(summed) & set(trail.touched) and len(eq.references(reader.op.scoped)) == 1:
             yield Role("weight", tuple(a for a in summed if a in trail.touched), tuple(a for a in index_of if a not in trail.touched))
@@ -166,9 +167,10 @@ def _contracted(reader: Node, own: eq.Expr, driven: list[eq.Expr], bound: tuple[
         return
     if driven and into:
         mine = {n for i in index_of.values() for n in eq.index_names(i)}
-        beside = [n for i in theirs if eq.is_affine(i) for n in eq.index_names(i) if n not in mine and n in reader.op.out]
-        window = tuple(a for a in into if beside and any(eq.is_affine(i) and index_of[a] in eq.index_names(i) and set(eq.index_names(i)) & set(beside)
-                                                         for i in theirs))
+        beside = {n for i in theirs if eq.is_affine(i) for n in eq.index_names(i) if n not in mine and n in reader.op.out}
+        running = {n for i in theirs if eq.is_affine(i) and beside & {*eq.index_names(i)} for n in eq.index_names(i)}   # x[stride*place + offset]
+        strides = {a: abs(c) for a in into if eq.is_affine(index_of[a]) for n, c in eq.affine_parts(index_of[a])[1].items() if n in bound}
+        window = tuple(a for a in into if a in strides or index_of[a] in running)
         out, groups = list(trail.summed), {}
         for a, i in index_of.items():
             shared = [n for n in eq.index_names(i) if n in known and n in reader.op.out]
@@ -177,7 +179,7 @@ def _contracted(reader: Node, own: eq.Expr, driven: list[eq.Expr], bound: tuple[
                 if shared:
                     groups[a] = reader.shape[reader.op.out.index(str(shared[0]))]
         chosen = all(reader.operands[r[1]].op.name == "onehot" for r in driven)
-        yield Role("weight", into, tuple(out), window, groups, chosen)
+        yield Role("weight", into, tuple(out), window, groups, strides, chosen)
     elif driven:
         yield SCALE
         yield from _followed(own, reader.op.out, trail, summed, tuple(a for a, i in index_of.items() if i in known))

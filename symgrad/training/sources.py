@@ -194,7 +194,7 @@ def _fitted(graph: Graph, name: str, a: Array) -> Array:
     """The array in the rank of its variable: rows of entries as images where the sizes are known, one-hot rows for labels, a column as a vector."""
     node = graph[name]
     if _is_onehot(node) and a.ndim == node.rank - 1 and a.size and a.dtype.kind in "fiu" and np.all(a == np.floor(a)) and a.min() >= 1:
-        return np.eye(int(a.max()))[a.astype(int) - 1]
+        return np.asarray(np.eye(int(a.max()))[a.astype(int) - 1])
     sizes = [graph.sizes.get(str(s), s) for s in node.shape[1:]]
     numbers = [s for s in sizes if isinstance(s, int)]
     if 1 <= a.ndim < node.rank:
