@@ -113,6 +113,7 @@ def prepared(graph: Graph, data: Data, *, wrt: Wrt, of: str | Node | None, valid
     given = {**own, **_masks_are_no_data(given, drop)}
     whole = _whole(graph, given, required, examples)
     label = next((n for n in required if is_label(graph, n) and n in whole.axes and whole.arrays[n].ndim == 1), None)
+    rows = next((n for n in required if "onehot" in graph[n].facts and n in whole.axes and whole.arrays[n].ndim == 2), None)
     train, held = whole, None
     if isinstance(validation, int | float) and not isinstance(validation, bool):
         if not 0 <= validation < 1:
@@ -136,7 +137,7 @@ def prepared(graph: Graph, data: Data, *, wrt: Wrt, of: str | Node | None, valid
     d = differentiate(graph, names, loss_name)
     return Task(
         graph, loss_name, names, required, count, examples, columns or {}, drop, functions, seed, train, held, numbers, {n: beginning[n] for n in names},
-        {n: beginning[n] for n in fixed_names}, by, norms, _metrics(graph, metrics, label, numbers, count),
+        {n: beginning[n] for n in fixed_names}, by, norms, _metrics(graph, metrics, label or rows, numbers, count),
         Stepper(d, known, count, statistics), Valuer(used(graph, norms), known))
 
 
@@ -229,13 +230,14 @@ def _metrics(graph: Graph, metrics: Mapping[str, Metric] | None, label: str | No
 
 
 def _accuracy(scores: str, label: str, /, **values: Array) -> float:
-    """The share of the examples whose largest score stands at their label."""
-    return float(np.mean(values[scores].argmax(axis=-1) + 1 == values[label]))
+    """The share of the examples whose largest score stands at their label, or at the one of their row."""
+    truth = values[label] if values[label].ndim < values[scores].ndim else values[label].argmax(axis=-1) + 1
+    return float(np.mean(values[scores].argmax(axis=-1) + 1 == truth))
 
 
 def _scores(graph: Graph, label: str, sizes: Mapping[str, int], count: Size | None) -> str | None:
     """The last named value that has a number for each example and class."""
-    classes = labelled(graph, label, sizes)
+    classes = labelled(graph, label, sizes) if graph[label].rank == 1 else sizes.get(str(graph[label].shape[1]), graph[label].shape[1])
     fits = [k for k, n in graph.names.items() if n.rank == 2 and n.operands and n.shape[0] == count
             and classes is not None and (n.shape[1] if isinstance(n.shape[1], int) else sizes.get(str(n.shape[1]))) == classes]
     return fits[-1] if fits else None
