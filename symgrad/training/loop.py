@@ -17,7 +17,7 @@ from symgrad.core.graph import Graph, as_graph
 from symgrad.core.node import Node
 from symgrad.core.shape import size_number
 from symgrad.derive.targets import Wrt
-from symgrad.errors import InputError
+from symgrad.errors import InputError, nearest
 from symgrad.layers.parts import whole_number
 from symgrad.ops.kernels import Array
 from symgrad.run.functions import Given
@@ -26,7 +26,7 @@ from symgrad.training.clip import Clip, check_clip, clipped, norm_of
 from symgrad.training.data import Dataset
 from symgrad.training.history import History, Row, line_of
 from symgrad.training.masks import drawn
-from symgrad.training.optimizers import Optimizer, make_optimizer
+from symgrad.training.optimizers import Optimizer, make_optimizer, options_of
 from symgrad.training.result import Fit
 from symgrad.training.schedules import Rate, Schedule, depends_on_length, rate_of
 from symgrad.training.setup import Data, Metric, Task, network_digest, prepared
@@ -74,7 +74,11 @@ def fit(
         raise InputError(f"running statistics are mixed by a number above 0 and at most 1, not {running!r}")
     if weight_decay is not None:
         options["weight_decay"] = weight_decay
-    rule = make_optimizer(optimizer, **options)
+    for name in options if isinstance(optimizer, str) else ():
+        if name not in (known := options_of(optimizer)):
+            words = [*known, *fit.__kwdefaults__]
+            raise InputError(f"fit has no argument {name!r}, and {optimizer} no such option{nearest(name, words)}; {optimizer} takes {', '.join(known)}")
+    rule, clip = make_optimizer(optimizer, **options), check_clip(clip)
     if resume and checkpoint is None:
         raise InputError("resume goes on from a checkpoint: say which file by checkpoint")
     if checkpoint is not None:
@@ -94,16 +98,16 @@ def fit(
         "running": running, "seed": seed, "record": every, "patience": limit, "fixed": {k: a.tolist() for k, a in task.fixed.items()},
         **({"epochs": epochs, "warmup": warmup} if depends_on_length(schedule) else {}),
     }
-    return _Run(task, rule, rate, batch, epochs, check_clip(clip), limit, running, every, None if checkpoint is None else Path(checkpoint), settings,
+    return _Run(task, rule, rate, batch, epochs, clip, limit, running, every, None if checkpoint is None else Path(checkpoint), settings,
                 ).through(resume, progress)
 
 
 def _check_batch(task: Task, batch: int) -> None:
     """Raises InputError where the network is declared for a number of examples that the batches do not have."""
     fixed = task.examples if isinstance(task.examples, int) else task.graph.sizes.get(str(task.examples))
-    if fixed is not None and (batch != fixed or task.train.count % fixed or (task.held is not None and task.held.count != fixed)):
-        raise InputError(f"the network is declared for {fixed} examples at once, and {task.train.count} in batches of {batch} do not fit: "
-                         "leave that size a name, so that batches of any size do")
+    if fixed is not None and batch < fixed:
+        raise InputError(f"the network is declared for {fixed} examples at once, so batches of {batch} do not fit: leave that size a name, or take "
+                         f"batch={fixed}")
 
 
 @dataclass

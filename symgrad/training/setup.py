@@ -84,8 +84,13 @@ class Task:
     def read(self, data: Data, *, optional: bool = False) -> Dataset:
         """A data set in the form that this network was trained on."""
         values = load(data, self.graph, self.required, columns=self.columns, seed=self.seed) if isinstance(data, str | os.PathLike) else data
-        found = dataset(self.graph, values, self.required, self.index, optional=optional)
+        found = dataset(self.graph, values, with_extra(self.graph, self.required, values, [*self.names, *self.fixed, *self.masks]), self.index, optional=optional)
         return scaled(found, self.scaling)
+
+
+def with_extra(graph: Graph, required: list[str], given: Mapping[str, ArrayLike], others: Sequence[str]) -> list[str]:
+    """The variables that the loss needs, and further data of the network that is given, which a metric may take."""
+    return [*required, *(n for n in graph.variables() if n in given and n not in required and n not in others and n not in graph.params)]
 
 
 def scaled(data: Dataset, by: Mapping[str, tuple[Array, Array]]) -> Dataset:
@@ -111,7 +116,7 @@ def prepared(graph: Graph, data: Data, *, wrt: Wrt, of: str | Node | None, valid
     given = load(data, graph, required, columns=columns, seed=seed) if isinstance(data, str | os.PathLike) else data
     own = {k: v for k, v in graph.arrays.items() if k in required}   # what a traced function was given as arrays
     given = {**own, **_masks_are_no_data(given, drop)}
-    whole = _whole(graph, given, required, examples)
+    whole = _whole(graph, given, with_extra(graph, required, given, [*names, *drop]), required, examples)
     label = next((n for n in required if is_label(graph, n) and n in whole.axes and whole.arrays[n].ndim == 1), None)
     rows = next((n for n in required if "onehot" in graph[n].facts and n in whole.axes and whole.arrays[n].ndim == 2), None)
     train, held = whole, None
@@ -122,7 +127,7 @@ def prepared(graph: Graph, data: Data, *, wrt: Wrt, of: str | Node | None, valid
             train, held = parts(whole, validation, seed, label)
     elif isinstance(validation, str | os.PathLike | Mapping):
         other = load(validation, graph, required, columns=columns, seed=seed) if isinstance(validation, str | os.PathLike) else validation
-        held = dataset(graph, {**own, **dict(other)}, required, examples)
+        held = dataset(graph, {**own, **dict(other)}, with_extra(graph, required, other, [*names, *drop]), examples)
     else:
         raise InputError(f"validation is a share of the examples, or data, not {validation!r}")
     by = scaling(train, _scalable(graph, train, standardize, [*names, *drop]))
@@ -148,9 +153,9 @@ def _masks_are_no_data(given: Mapping[str, ArrayLike], masks: Mapping[str, float
     return given
 
 
-def _whole(graph: Graph, given: Mapping[str, ArrayLike], required: list[str], examples: str | None) -> Dataset:
+def _whole(graph: Graph, given: Mapping[str, ArrayLike], names: list[str], required: list[str], examples: str | None) -> Dataset:
     try:
-        return dataset(graph, given, required, examples)
+        return dataset(graph, given, names, examples)
     except MissingValueError as e:
         hint = [n for n in required if n not in given and n.endswith("mask")]
         raise (MissingValueError(f"{e}; if {hint[0]} is a dropout mask, give masks={{{hint[0]!r}: 0.5}}") if hint else e) from None
