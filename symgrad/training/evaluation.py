@@ -5,6 +5,8 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from symgrad.core import equation as eq
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node, Variable, apply, variable
@@ -133,7 +135,8 @@ class Valuer:
         if not rest:
             return direct
         program = self._program(self.graph.at(arrays), rest)
-        found = program(**{k: v for k, v in arrays.items() if k in program.arguments})
+        with np.errstate(all="ignore"):                    # a loss that is no number is told by whoever asked for it
+            found = program(**{k: v for k, v in arrays.items() if k in program.arguments})
         assert isinstance(found, dict)
         return {n: direct[n] if n in direct else found[n] for n in wanted}
 

@@ -1,6 +1,7 @@
 """A network, data and the choices of a training come in; steps down the gradients that symgrad derived are taken, and a `Fit` goes out."""
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,9 +75,10 @@ def fit(
         raise InputError(f"running statistics are mixed by a number above 0 and at most 1, not {running!r}")
     if weight_decay is not None:
         options["weight_decay"] = weight_decay
-    for name in options if isinstance(optimizer, str) else ():
-        if name not in (known := options_of(optimizer)):
-            words = [*known, *fit.__kwdefaults__]
+    known = options_of(optimizer) if isinstance(optimizer, str) else list(options)
+    for name in options:
+        if name not in known:
+            words = [*known, *(k for k in inspect.signature(fit).parameters if k != "options")]
             raise InputError(f"fit has no argument {name!r}, and {optimizer} no such option{nearest(name, words)}; {optimizer} takes {', '.join(known)}")
     rule, clip = make_optimizer(optimizer, **options), check_clip(clip)
     if resume and checkpoint is None:

@@ -76,7 +76,7 @@ def _csv(path: str, graph: Graph, names: Sequence[str], columns: Mapping[str, Se
             rows = [r for r in csv.reader(file) if r]
     except (OSError, UnicodeDecodeError, csv.Error) as e:
         raise InputError(f"{path} cannot be read as a table: {e}") from None
-    header = [h.strip() for h in rows[0]] if rows else []
+    header = _whole_names(rows[0]) if rows else []
     if len(rows) < 2 or all(_number(h) is not None for h in header):
         begins = ",".join(header)[:60] or "with nothing"
         raise InputError(f"{path}: the first line names the columns, as in x1,x2,y, and numbers follow; this one begins {begins}")
@@ -103,6 +103,17 @@ def _csv(path: str, graph: Graph, names: Sequence[str], columns: Mapping[str, Se
         raise InputError(f"{path} has no column for {', '.join(empty)}; its columns are {', '.join(header)}: name them {empty[0]} or {empty[0]}1, "
                          f"{empty[0]}2, ..., or say which are meant, on the command line by --column {empty[0]}={header[0]}")
     return {n: _fitted(graph, n, _table(path, n, is_label(graph, n) or _is_onehot(graph[n]), {c: table[c] for c in cs})) for n, cs in chosen.items()}
+
+
+def _whole_names(cells: Sequence[str]) -> list[str]:
+    """The names in the first line; x[1,2] is one name, though its comma was taken for the end of a cell."""
+    found: list[str] = []
+    for cell in cells:
+        if found and found[-1].count("[") > found[-1].count("]"):
+            found[-1] += f",{cell.strip()}"
+        else:
+            found.append(cell.strip())
+    return found
 
 
 def _columns_of(node: Node, name: str, header: Sequence[str]) -> list[str]:
