@@ -156,6 +156,9 @@ from symgrad.results import (
     Derivative as Derivative,
 )
 from symgrad.run.gate import ungated as ungated
+from symgrad.training.init import initial as initial
+from symgrad.training.loop import fit as fit
+from symgrad.training.result import Fit as Fit
 from symgrad.verbs import (
     as_record as as_record,
 )
