@@ -16,11 +16,27 @@ from symgrad.core.symbols import from_sympy
 from symgrad.ops.kernels import Array
 from symgrad.run.evaluate import evaluate_op
 
-__all__ = ["breaks", "closed_form", "expectation", "function_of", "pieces", "quadrature", "z"]
+__all__ = ["Expectation", "breaks", "closed_form", "expectation", "function_of", "pieces", "quadrature", "z"]
 
 _WIDTH = 12.0
 """So many standard deviations from the mean there is nothing left in double precision."""
 _TOLERANCE, _SMOOTH = 1e-11, 4.0
+
+
+class Expectation(sp.Function):  # type: ignore[misc]  # sympy has no types
+    """E[g(z)] for z ~ N(mean, var) where it has no closed form: arguments g, mean, var; `doit()` writes the integral."""
+
+    nargs = 3
+    is_real = True
+
+    def doit(self, **hints: object) -> Expr:
+        """The integral over the normal density."""
+        g, mean, var = self.args
+        return sp.Integral(g * sp.exp(-(z - mean)**2 / (2 * var)) / sp.sqrt(2 * sp.pi * var), (z, -sp.oo, sp.oo))
+
+    def _sympystr(self, printer: sp.printing.str.StrPrinter) -> str:
+        g, mean, var = (printer.doprint(a) for a in self.args)
+        return f"E[{g}; z ~ N({mean}, {var})]"
 
 
 # ---------------------------------------------------------------------- as a function of arrays
@@ -100,6 +116,8 @@ def closed_form(g: Expr, mean: Expr, var: Expr) -> Expr | None:
     Between kinks, sums of z^n exp(a z + b z^2) by truncated normal moments; on the whole line sines and cosines too, and z^n exp(b z^2) erf(c z)^m,
     m <= 2, at mean 0, by E[erf(c z)^2] = 2/pi asin(2 c^2 q/(1 + 2 c^2 q)) (Williams 1997) and E[z^2 h] = q E[h] + 2 q^2 dE[h]/dq.
     """
+    if mean == 0 and g.xreplace({z: -z}) + g == 0:         # odd
+        return sp.S.Zero
     found = pieces(g)
     if found is None:
         return None

@@ -20,7 +20,7 @@ from symgrad.core.functions import z
 from symgrad.core.table import aligned
 from symgrad.errors import InputError, InternalError, UnsupportedError
 from symgrad.training.activations import Activation, expression_of, one_sided, slope_of
-from symgrad.training.gaussian import closed_form, expectation, function_of
+from symgrad.training.gaussian import Expectation, closed_form, expectation, function_of
 
 __all__ = ["Critical", "DepthScale", "FixedPoint", "VarianceMap", "q", "variance_map"]
 
@@ -110,14 +110,14 @@ class VarianceMap:
 
     @property
     def formula(self) -> Expr:
-        """The variance behind one layer; where there is no closed form, with the integral over the normal density left as it stands."""
-        through = self.weights**2 * (self.second if self.second is not None else _integral(self.g**2)) + self.bias**2
+        """The variance behind one layer; where there is no closed form, an `Expectation`, whose `doit()` is the integral."""
+        through = self.weights**2 * (self.second if self.second is not None else Expectation(self.g**2, sp.S.Zero, q)) + self.bias**2
         return q + through if self.skip else through
 
     @property
     def chi_formula(self) -> Expr:
         """The factor of a gradient's variance through one layer."""
-        factor = self.weights**2 * (self.gain if self.gain is not None else _integral(slope_of(self.g)**2))
+        factor = self.weights**2 * (self.gain if self.gain is not None else Expectation(slope_of(self.g)**2, sp.S.Zero, q))
         return 1 + factor if self.skip else factor
 
     # ------------------------------------------------------------------ numbers
@@ -287,10 +287,6 @@ def _verified(e: Expr) -> Expr | None:
         if abs(value - number) > 1e-7 * max(1.0, abs(number)):
             raise InternalError(f"E[{e}] at variance {at}: the closed form gives {value}, quadrature {number}")
     return found
-
-
-def _integral(e: Expr) -> Expr:
-    return sp.Integral(e * sp.exp(-z**2 / (2 * q)) / sp.sqrt(2 * sp.pi * q), (z, -sp.oo, sp.oo))
 
 
 @functools.cache
