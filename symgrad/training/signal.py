@@ -19,9 +19,10 @@ from symgrad.core.table import aligned
 from symgrad.errors import InputError, MissingValueError, UnsupportedError, nearest
 from symgrad.ops.kernels import Array
 from symgrad.run.executor import execute
+from symgrad.run.sampling import sample
 from symgrad.training.moments import Draw, Moments, Refusal, image_of, moments_of, shown
 
-__all__ = ["ASSUMPTIONS", "SCHEMES", "Measured", "Scheme", "Signal", "SignalValue", "signal", "weight_variance"]
+__all__ = ["ASSUMPTIONS", "SCHEMES", "Measured", "Scheme", "Signal", "SignalValue", "drawn_values", "fans", "signal", "weight_variance"]
 
 Scheme: TypeAlias = str | float | Mapping[str, str | float]
 """A word ("he_normal"), n_in Var(W) as a number, or either by the name of a parameter ("" for all others)."""
@@ -163,15 +164,7 @@ def signal(net: Graph | Node, start: Scheme = "he_normal", *, bias: float = 0.0,
     numbers = {**graph.sizes, **graph.lengths, **(sizes or {})}
     for name, array in given.items():
         numbers |= {s: n for s, n in zip(graph[name].shape, array.shape, strict=False) if isinstance(s, str)}
-    draws: dict[Node, Draw | Refusal] = {}
-    order = graph.nodes()
-    readers: dict[Node, list[Node]] = {}
-    for n in order:
-        for o in n.operands:
-            readers.setdefault(o, []).append(n)
-    for node in order:
-        if isinstance(node.data, Variable) and not node.operands:
-            draws[node] = _draw_of(node, readers, start, bias, inputs)
+    draws = _draws(graph, start, bias, inputs)
     found = _derived(graph, draws, numbers, given)
     if of is not None:
         found[of]
@@ -195,7 +188,33 @@ def _derived(graph: Graph, draws: Mapping[Node, Draw | Refusal], numbers: Mappin
     return Signal(graph, values, refused, dict(numbers), {n: d for n, d in draws.items() if isinstance(d, Draw)}, given)
 
 
+def drawn_values(graph: Graph, start: Scheme, seed: int, sizes: Mapping[str, int], bias: float = 0.0,
+                 given: Mapping[str, ArrayLike] | None = None) -> dict[str, Array]:
+    """An array for every variable: parameters by the scheme, data normal, labels and the like as their facts have it; those given as they are."""
+    given = given or {}
+    variables = graph.variables()
+    draws = _draws(graph, start, bias, {})
+    others = [n for k, n in variables.items() if k not in given and not isinstance(draws[n], Draw)]
+    found = {**sample(others, sizes, seed)} if others else {}
+    rng = np.random.default_rng(seed)
+    for name, node in variables.items():
+        if name in given:
+            found[name] = np.asarray(given[name], dtype=float)
+        elif isinstance(draw := draws[node], Draw):
+            found[name] = _drawn(node, draw, sizes, rng)
+    return found
+
+
 # ---------------------------------------------------------------------- what leaves are drawn from
+def _draws(graph: Graph, start: Scheme, bias: float, inputs: Mapping[str, ArrayLike | tuple[float, float]]) -> dict[Node, Draw | Refusal]:
+    order = graph.nodes()
+    readers: dict[Node, list[Node]] = {}
+    for n in order:
+        for o in n.operands:
+            readers.setdefault(o, []).append(n)
+    return {n: _draw_of(n, readers, start, bias, inputs) for n in order if isinstance(n.data, Variable) and not n.operands}
+
+
 def _draw_of(node: Node, readers: Mapping[Node, Sequence[Node]], start: Scheme, bias: float,
              inputs: Mapping[str, ArrayLike | tuple[float, float]]) -> Draw | Refusal:
     data = node.data
@@ -220,11 +239,11 @@ def _draw_of(node: Node, readers: Mapping[Node, Sequence[Node]], start: Scheme, 
             return Refusal(node, f"it is no normal data: give inputs={{{node.name!r}: (mean, variance)}}")
         return Draw(sp.S.Zero, sp.S.One)
     used = list(_uses(node, readers))
-    fans = [_fans(n, k) for n, k in used]
-    sums = [f for f in fans if f is not None]
+    sums = [f for n, k in used if (f := fans(n, k)) is not None]
     if sums:
         scheme = start.get(node.name, start.get("", "he_normal")) if isinstance(start, Mapping) else start
-        return Draw(sp.S.Zero, weight_variance(scheme, *sums[0]))
+        kind = "normal" if not isinstance(scheme, str) else "orthogonal" if scheme == "orthogonal" else "uniform" if scheme.endswith("_uniform") else "normal"
+        return Draw(sp.S.Zero, weight_variance(scheme, *sums[0]), kind)
     scaling = any(n.op.body is not None and any(e[0] == "*" and sum(r[0] == "r" for r in e[1]) > 1 for e in eq.walk(n.op.body)) for n, _ in used)
     return Draw(sp.S.One, sp.S.Zero, "fixed") if scaling else Draw(sp.S.Zero, _number(bias))
 
@@ -252,7 +271,7 @@ def _uses(node: Node, readers: Mapping[Node, Sequence[Node]]) -> list[tuple[Node
     return out
 
 
-def _fans(node: Node, position: int) -> tuple[Expr, Expr] | None:
+def fans(node: Node, position: int) -> tuple[Expr, Expr] | None:
     """(inputs, outputs) of a weight by the sum that it stands in: the axes it is summed over, and the others with the window of a convolution."""
     body = node.op.body
     if body is None or body[0] not in "*S":
@@ -282,7 +301,19 @@ def _drawn(node: Node, draw: Draw, sizes: Mapping[str, int], rng: np.random.Gene
         raise MissingValueError(f"the sizes of {node.name} have no numbers: give them, sizes={{...}}") from None
     if draw.kind == "mask":
         return (rng.random(shape) < mean).astype(float)
+    if draw.kind == "orthogonal" and len(shape) > 1:
+        return _orthogonal(shape, rng)
+    if draw.kind == "uniform":
+        return rng.uniform(-math.sqrt(3 * var), math.sqrt(3 * var), shape)
     return mean + math.sqrt(var) * rng.standard_normal(shape) if var else np.full(shape, mean)
+
+
+def _orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Matrices in the last two axes whose shorter side is orthonormal: Saxe et al. (2014)."""
+    rows, columns = max(shape[-2:]), min(shape[-2:])
+    made, upper = np.linalg.qr(rng.standard_normal((*shape[:-2], rows, columns)))
+    made = made * np.sign(np.diagonal(upper, axis1=-2, axis2=-1))[..., None, :]        # without it not every matrix is as likely as any other
+    return made if shape[-2:] == (rows, columns) else np.swapaxes(made, -1, -2)
 
 
 def _digits(x: float) -> str:
