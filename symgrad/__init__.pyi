@@ -156,6 +156,10 @@ from symgrad.results import (
     Derivative as Derivative,
 )
 from symgrad.run.gate import ungated as ungated
+from symgrad.training.flow import flow as flow
+from symgrad.training.flow_grid import flow_grid as flow_grid
+from symgrad.training.signal import signal as signal
+from symgrad.training.variance import variance_map as variance_map
 from symgrad.verbs import (
     as_record as as_record,
 )

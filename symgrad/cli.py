@@ -28,6 +28,7 @@ LAYOUTS = ("numerator", "denominator")
 DETAILS = ("brief", "standard", "full")
 DELTAS = ("delta", "d", "bar", "grad")
 PICTURES = ("forward", "backward", "both", "schedule", "paths", "values", "jacobian")
+LABORATORY = ("flow",)                                     # commands of cli_flow.py
 GENERATED = "generated"
 RANK, DIGITS = 6, 9
 
@@ -136,7 +137,20 @@ def _names(wrt: str | None) -> list[str] | None:
     return [w.strip() for w in wrt.split(",") if w.strip()] if wrt is not None else None
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+class _Group(click.Group):
+    """The commands, those of the laboratory in a file of their own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *LABORATORY]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in LABORATORY:
+            return super().get_command(ctx, name)
+        from symgrad import cli_flow
+        return cli_flow.COMMANDS[name]
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__)
 @click.pass_context
 def cli(context: click.Context) -> None:

@@ -23,7 +23,7 @@ from symgrad.training.flow_words import why
 from symgrad.training.gaussian import expectation, function_of
 from symgrad.training.layering import Layer, layers_of
 from symgrad.training.signal import Scheme, drawn_values, fans
-from symgrad.training.spectrum import layer_jacobian, product_spectra, singular_values
+from symgrad.training.spectrum import WIDEST, largest_by_power, layer_jacobian, layer_map, product_spectra, singular_values
 
 __all__ = ["Distribution", "Flow", "LayerFlow", "ParameterFlow", "flow"]
 
@@ -107,6 +107,28 @@ class Flow:
         """What is happening and why, in a paragraph, with the derived numbers."""
         return why(self.layers, self.first_gradient.norm, self.gradient_norm)
 
+    # ------------------------------------------------------------------ as a report takes it
+    @property
+    def names(self) -> list[str]:
+        """The layers' names."""
+        return [r.name for r in self.layers]
+
+    @property
+    def columns(self) -> dict[str, list[float]]:
+        """One number for each layer in each column; nan where there is none."""
+        return {
+            "|value|": [r.value.norm for r in self.layers], "std": [r.value.std for r in self.layers], "|gradient|": [r.gradient.norm for r in self.layers],
+            "factor": [r.factor for r in self.layers], "largest s": [r.largest for r in self.layers], "smallest s": [r.smallest for r in self.layers],
+            "bound": [r.bound.value if r.bound else math.nan for r in self.layers], "product: largest": [r.product_largest for r in self.layers],
+            "smallest": [r.product_smallest for r in self.layers], "saturated": [r.saturated for r in self.layers], "dead": [r.dead for r in self.layers],
+            "|dW|/|W|": [max((p.ratio for p in r.parameters if math.isfinite(p.ratio)), default=math.nan) for r in self.layers],
+        }
+
+    @property
+    def paragraph(self) -> str:
+        """The same as `why`."""
+        return self.why
+
     @property
     def record(self) -> dict[str, object]:
         """Plain numbers, lists and words, for JSON."""
@@ -121,14 +143,10 @@ class Flow:
 
     def rows(self) -> list[tuple[str, ...]]:
         """The table's cells, its head first."""
-        out: list[tuple[str, ...]] = [("layer", "|value|", "std", "|gradient|", "factor", "largest s", "smallest s", "bound", "product: largest", "smallest",
-                                       "saturated", "dead", "|dW|/|W|")]
-        for r in self.layers:
-            ratio = max((p.ratio for p in r.parameters if math.isfinite(p.ratio)), default=math.nan)
-            bound = _digits(r.bound.value) if r.bound else ""
-            out.append((r.name, *map(_digits, (r.value.norm, r.value.std, r.gradient.norm, r.factor, r.largest, r.smallest)), bound,
-                        *map(_digits, (r.product_largest, r.product_smallest)), *(f"{x:.0%}" if x == x else "" for x in (r.saturated, r.dead)), _digits(ratio)))
-        return out
+        columns = self.columns
+        shares = ("saturated", "dead")
+        cells = [[("" if x != x else f"{x:.0%}") if k in shares else _digits(x) for x in column] for k, column in columns.items()]
+        return [("layer", *columns), *((name, *row) for name, row in zip(self.names, zip(*cells, strict=True), strict=True))]
 
     def __str__(self) -> str:
         return "\n".join([*aligned(self.rows()), "", self.why])
@@ -169,16 +187,27 @@ def flow(net: Graph | Node, values: Mapping[str, ArrayLike] | None = None, start
             if not np.isfinite(array).all():
                 raise InputError(f"the {what} at {layer.name} is not finite: the scale of the weights before or behind it is far too large")
     values_between = [found[0].before, *(x.node for x in found)]
-    batched = all(n.rank > 1 for n in values_between) and len({n.shape[0] for n in values_between}) == 1
+    batched = any(n.rank > 1 for n in values_between) and len({n.shape[:1] for n in values_between}) == 1
     if batched and not 0 <= example < trace[values_between[0]].shape[0]:
         raise InputError(f"there are {trace[values_between[0]].shape[0]} examples, counted from 0, and no example {example}")
-    jacobians = [layer_jacobian(x, arrays, trace[x.before], trace[x.node], numbers, example if batched else None) for x in found]
-    spectra, products = [singular_values(J) for J in jacobians], product_spectra(jacobians)
+    spectra, products = _spectra(found, arrays, trace.values, numbers, example if batched else None)
     rows = [_row(graph, x, trace.values, gradient, s, p, batched) for x, s, p in zip(found, spectra, products, strict=True)]
     total = math.sqrt(sum(float(np.sum(gradient(p)**2)) for p in parameters))
     word = "given values" if values and not set(graph.params) - set(given) else str(start)
     return Flow(tuple(rows), float(trace[graph.output]), Distribution.of(trace[found[0].before]), Distribution.of(gradient(found[0].before)),
                 tuple(spectra), tuple(products), total, word)
+
+
+def _spectra(layers: Sequence[Layer], arrays: Mapping[str, Array], values: Mapping[Node, Array], numbers: Mapping[str, int],
+             example: int | None) -> tuple[list[Array], list[Array]]:
+    """Singular values of each layer's Jacobian and of the products; the largest alone, then nan, where one is too wide to be written down."""
+    sizes = [values[n].size // (1 if example is None else len(values[n])) for n in (layers[0].before, *(x.node for x in layers))]
+    if max(sizes) <= WIDEST:
+        jacobians = [layer_jacobian(x, arrays, values[x.before], values[x.node], numbers, example) for x in layers]
+        return [singular_values(J) for J in jacobians], product_spectra(jacobians)
+    maps = [layer_map(x, arrays, values[x.before], values[x.node], numbers) for x in layers]
+    return ([np.array([largest_by_power([m], example), math.nan]) for m in maps],
+            [np.array([largest_by_power(maps[:k], example), math.nan]) for k in range(1, len(maps) + 1)])
 
 
 def _sizes(graph: Graph, given: Mapping[str, ArrayLike], sizes: Mapping[str, int] | None) -> dict[str, int]:

@@ -75,6 +75,9 @@ def _products(layers: Sequence[LayerFlow]) -> list[str]:
         return [f"The product of the Jacobians of all {len(layers)} layers is {last.product_largest:.3g}: beyond what double precision can hold."]
     least = f"{last.product_smallest:.3g}" if last.product_smallest == last.product_smallest and last.product_smallest > 0 else "less than rounding shows"
     one = layers[0]
+    if one.smallest != one.smallest:
+        return [f"The largest singular value of the first layer's Jacobian is {one.largest:.3g}, "
+                f"that of the product of all {len(layers)} {last.product_largest:.3g}."]
     return [f"The singular values of one layer's Jacobian lie between {one.smallest:.3g} and {one.largest:.3g}, those of the product of all "
             f"{len(layers)} between {least} and {last.product_largest:.3g}."]
 

@@ -27,7 +27,7 @@ __all__ = ["ASSUMPTIONS", "SCHEMES", "Measured", "Scheme", "Signal", "SignalValu
 Scheme: TypeAlias = str | float | Mapping[str, str | float]
 """A word ("he_normal"), n_in Var(W) as a number, or either by the name of a parameter ("" for all others)."""
 
-SCHEMES = ("he", "glorot", "xavier", "lecun", "orthogonal")
+SCHEMES = ("he", "kaiming", "glorot", "xavier", "lecun", "orthogonal")
 ASSUMPTIONS = ("mean-field theory: wide layers, so that sums are normal; weights of mean 0, drawn afresh wherever they are used; entries that went "
                "through fresh weights independent of those that did not; data normal; norms with an eps of 0; windows of convolutions within the border")
 
@@ -44,7 +44,7 @@ def weight_variance(scheme: str | float, fan_in: Expr, fan_out: Expr) -> Expr:
     word = scheme.removesuffix("_normal").removesuffix("_uniform")
     if word not in SCHEMES:
         raise InputError(f"there is no initialisation {scheme!r}{nearest(scheme, SCHEMES)}; known are {', '.join(SCHEMES)}, and a number, n_in Var(W)")
-    return {"he": 2 / fan_in, "lecun": 1 / fan_in, "orthogonal": 1 / sp.Max(fan_in, fan_out)}.get(word, 2 / (fan_in + fan_out))
+    return {"he": 2 / fan_in, "kaiming": 2 / fan_in, "lecun": 1 / fan_in, "orthogonal": 1 / sp.Max(fan_in, fan_out)}.get(word, 2 / (fan_in + fan_out))
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +289,7 @@ def fans(node: Node, position: int) -> tuple[Expr, Expr] | None:
     lengths = [size_expression(s) for s in shape]
     rest = [a for a, i in enumerate(refs[0][2]) if a not in summed or a in window]
     rest = [a for a in rest if not (isinstance(refs[0][2][a], str) and refs[0][2][a] in other[2])]
-    return sp.prod([lengths[a] for a in sorted(summed)]), sp.prod([lengths[a] for a in rest])
+    return sp.S.One * sp.prod([lengths[a] for a in sorted(summed)]), sp.S.One * sp.prod([lengths[a] for a in rest])
 
 
 def _drawn(node: Node, draw: Draw, sizes: Mapping[str, int], rng: np.random.Generator) -> Array:
