@@ -249,7 +249,7 @@ def _chi(layer: Layer, values: Mapping[Node, Array], last: tuple[Node, object] |
     """n_out Var(W) E[g'(z)^2] of g(W h + b) at the measured variances, one more with a skip connection; nan for a layer of another form."""
     products = [(n, k) for n in layer.nodes for k, o in enumerate(n.operands) if o not in layer.nodes and o is not layer.before and fans(n, k) is not None]
     norms = [n for n in layer.nodes if n.op.name.startswith("standardise") or n.op.name.startswith("root_mean_square")]
-    if len(products) != 1 or norms or len(slopes_within(layer)) > 1:
+    if len(products) != 1 or norms or len(slopes_within(layer)) > 1 or _is_convolution(layer):    # a stride passes part of them on
         return math.nan
     (n, k), = products
     W = values[n.operands[k]]

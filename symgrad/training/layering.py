@@ -67,15 +67,15 @@ def layers_of(graph: Graph, output: Node, names: str | Sequence[str] | None = No
 
     names: the values between them, or the name of a family such as h[k]. Without it: the steps of a family; else the values that every path from
     a data variable goes through, cut where the next weights are multiplied. A skip connection keeps what it jumps over in one layer.
-    Raises InputError where there are fewer than two.
+    Raises InputError where there is none.
     """
     below = set(topological([output]))
     if names is not None:
         values = _named(graph, names)
     else:
         values = _steps(graph, below) or max((_cuts(graph, output, leaf) for leaf in _sources(below, output)), key=len, default=[])
-    if len(values) < 3:
-        raise InputError("this graph has no two layers that can be told apart: name the values between them, layers=['h1', 'h2', ...]")
+    if len(values) < 2:
+        raise InputError("this graph has no layers that can be told apart: name the values between them, layers=['x', 'h1', 'h2', ...]")
     out: list[Layer] = []
     for before, node in itertools.pairwise(values):
         stand = variable(INPUT, before.shape, "data")
