@@ -159,6 +159,10 @@ from symgrad.run.gate import ungated as ungated
 from symgrad.training.init import initial as initial
 from symgrad.training.loop import fit as fit
 from symgrad.training.result import Fit as Fit
+from symgrad.training.flow import flow as flow
+from symgrad.training.flow_grid import flow_grid as flow_grid
+from symgrad.training.signal import signal as signal
+from symgrad.training.variance import variance_map as variance_map
 from symgrad.verbs import (
     as_record as as_record,
 )
