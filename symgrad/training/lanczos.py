@@ -109,7 +109,7 @@ def _leading(product: _Counted, locked: Array, rng: np.random.Generator, toleran
 
 def _fresh(rng: np.random.Generator, basis: Array) -> Array:
     """A random unit vector orthogonal to the rows of `basis`."""
-    vector = _apart(rng.standard_normal(basis.shape[1]), basis)
+    vector = _apart(rng.standard_normal(basis.shape[1:]), basis)
     return vector / np.linalg.norm(vector)
 
 
