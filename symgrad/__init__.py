@@ -14,6 +14,8 @@ _PLACES = {
     "symgrad.run.gate": ("ungated",),
     "symgrad.outputs": ("Exercises", "Solution", "check_target", "exercise", "solve"),
     "symgrad.pictures": ("Picture", "draw"),
+    "symgrad.training.landscape": ("landscape", "sharpness"),
+    "symgrad.laboratory": ("report",),
     "symgrad.interop.numpy_tracing": ("trace",),
     "symgrad.interop.neural": (
         "attention", "avgpool", "avgpool1d", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "embedding", "globalavgpool", "globalmaxpool",

@@ -136,6 +136,7 @@ from symgrad.interop.neural import (
     softmax as softmax,
 )
 from symgrad.interop.numpy_tracing import trace as trace
+from symgrad.laboratory import report as report
 from symgrad.marking.checking import check as check
 from symgrad.marking.checking import check_steps as check_steps
 from symgrad.marking.verdict import Verdict as Verdict
@@ -156,6 +157,8 @@ from symgrad.results import (
     Derivative as Derivative,
 )
 from symgrad.run.gate import ungated as ungated
+from symgrad.training.landscape import landscape as landscape
+from symgrad.training.landscape import sharpness as sharpness
 from symgrad.verbs import (
     as_record as as_record,
 )

@@ -16,7 +16,6 @@ from symgrad.render.panels import Panel
 from symgrad.render.pictures import inline_svg, size_of
 from symgrad.render.plots import Contour, Curves, Fan, Layers, Plot, Ridges, Surface, plot
 
-pytest.importorskip("matplotlib")
 rng = np.random.default_rng(0)
 STEPS = np.arange(60)
 LOSS = 2 * np.exp(-STEPS / 12) + 0.05

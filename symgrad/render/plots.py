@@ -45,9 +45,10 @@ class Plot:
     def svg(self) -> str:
         """The figure as one `<svg>` element, without a style sheet that would reach beyond it."""
         text = self._written("svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))).decode("utf-8")
-        text = text[text.index("<svg"):]
-        return re.sub(r"<style type=\"text/css\">[^<]*</style>", "", text).replace(
-            "<svg ", '<svg style="stroke-linejoin:round;stroke-linecap:butt" ', 1)
+        head, _, body = text[text.index("<svg"):].partition(">")
+        head = re.sub(r'\b(width|height)="([\d.]+)pt"', lambda m: f'{m[1]}="{float(m[2]) * 4 / 3:g}"', head)      # not every reader knows points
+        head = head.replace("<svg ", '<svg style="stroke-linejoin:round;stroke-linecap:butt" ')
+        return f"{head}>" + re.sub(r"<style type=\"text/css\">[^<]*</style>", "", body, count=1)
 
     @functools.cached_property
     def png(self) -> bytes:

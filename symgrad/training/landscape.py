@@ -14,7 +14,7 @@ from symgrad.core.shape import shape_text
 from symgrad.derivations import differentiate, jvp
 from symgrad.errors import InputError, nearest
 from symgrad.ops.kernels import Array
-from symgrad.results import compile_derivative, with_functions
+from symgrad.results import compile_derivative
 from symgrad.run.functions import Given, function_values
 from symgrad.run.numpy_backend import compile_nodes
 from symgrad.training.filters import filter_axes
