@@ -238,12 +238,10 @@ def _landscapes(found: Mapping[str, Landscape], sharpness: Eigenvalues | None) -
     if lines:
         blocks.append(_figure("the loss along a line", "The loss along one direction; 0 is where training ended.",
                               [Curves({n: (s.alphas, s.losses) for n, s in lines.items()}, x_label="along the direction", title="Slice")]))
-    if planes:
-        panels: list[Panel] = []
-        for draw_one in (_contour, _surface):
-            panels += [draw_one(n, s) for n, s in planes.items()]
-        blocks.append(_figure("the loss over a plane", "The loss over two directions. The star is where training ended, the square where it began.",
-                              panels, 1 if len(planes) == 1 else 2))
+    for drawn, panel in (("the loss over a plane", _contour), ("the same as a surface", _surface)) if planes else ():
+        told = "The star is where training ended, the square where it began." if panel is _contour and any(s.path.size for s in planes.values()) else ""
+        panels = [panel(n, s) for n, s in planes.items()]
+        blocks.append(_figure(drawn, f"{drawn[0].upper()}{drawn[1:]}. {told}".strip(), panels, min(2, len(panels))))
     if sharpness is not None:
         blocks.append(Paragraph(words(_sharp(sharpness))))
     return _section("The landscape", blocks, "landscape")

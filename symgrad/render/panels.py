@@ -218,8 +218,9 @@ class Contour:
         else:
             axes.plot([0], [0], marker="*", markersize=9, color=style.colours["paper"], markeredgecolor=style.colours["ink"])
         ticks = heights[:: max(1, len(heights) // 5)]
-        bar = axes.figure.colorbar(filled, ax=axes, ticks=ticks, shrink=0.9, aspect=30, pad=0.02)
-        bar.ax.set_yticklabels([f"{np.exp(t) if log else t:.3g}" for t in ticks])
+        beside = axes.inset_axes((1.03, 0.05, 0.035, 0.9))  # within the room that names of lines have in other panels
+        bar = axes.figure.colorbar(filled, cax=beside, ticks=ticks)
+        bar.ax.set_yticklabels(_told_apart([float(np.exp(t) if log else t) for t in ticks]))
         bar.outline.set_visible(False)
         axes.set_xlabel(self.labels[0])
         axes.set_ylabel(self.labels[1])
@@ -285,14 +286,20 @@ def _grid(alphas: ArrayLike, betas: ArrayLike, losses: ArrayLike) -> tuple[Array
 
 
 def _levels(losses: Array, log: bool) -> tuple[Array, bool]:
-    """Levels from the least loss to all but the highest twentieth, and whether they are even in the logarithm."""
+    """Levels from the least loss (or a thousandth of the highest level) to all but the highest twentieth, and whether they are even in the logarithm."""
     finite = losses[np.isfinite(losses)]
     low, high = float(finite.min()), float(max(np.quantile(finite, 0.95), np.median(finite)))
     if high <= low:
         high = low + max(abs(low), 1.0) * 1e-3
-    if log and low > 0 and high / low > 4:
-        return np.geomspace(low, high, 17), True
+    if log and low >= 0 and high > 4 * low:
+        return np.geomspace(max(low, high / 1e3), high, 17), True            # a bottom of 1e-12 would leave no levels for its surroundings
     return np.linspace(low, high, 17), False
+
+
+def _told_apart(numbers: Sequence[float]) -> list[str]:
+    """The numbers with three digits, or with as many as tell them apart."""
+    tries = ([f"{x:.{digits}g}" for x in numbers] for digits in range(3, 17))
+    return next((words for words in tries if len(set(words)) == len(words)), [f"{x:g}" for x in numbers])
 
 
 def _floor(values: Array) -> float:
