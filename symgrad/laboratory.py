@@ -19,7 +19,7 @@ from symgrad.explain.formulas import Typesetter, words
 from symgrad.ops.kernels import Array
 from symgrad.pictures import draw
 from symgrad.render.formats import save
-from symgrad.render.panels import Contour, Curves, Layers, Panel, Ridges, Surface
+from symgrad.render.panels import Contour, Curves, Fan, Layers, Panel, Ridges, Surface
 from symgrad.render.plots import Plot, plot
 from symgrad.render.text import to_text
 from symgrad.results import Derivation, Derivative
@@ -70,7 +70,7 @@ class Flow(Protocol):
     def columns(self) -> Mapping[str, Sequence[float]]: ...
 
     @property
-    def paragraph(self) -> str: ...
+    def paragraph(self) -> str: ...                        # and, where it has them, `products`: singular values up to each layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,11 +221,16 @@ def _activations(d: Derivation, values: Mapping[str, ArrayLike]) -> Section | No
 def _flow(flow: Flow) -> Section | None:
     names, columns = list(flow.names), dict(flow.columns)
     shown = range(len(names)) if len(names) <= _ROWS else sorted({int(k) for k in np.linspace(0, len(names) - 1, _ROWS).round()})
-    rows = [(names[k], *(f"{y[k]:.3g}" for y in columns.values())) for k in shown]
+    rows = [(names[k], *("" if np.isnan(y[k]) else f"{y[k]:.3g}" for y in columns.values())) for k in shown]
     blocks: list[Block] = [Paragraph(words(flow.paragraph))] if flow.paragraph.strip() else []
     series = {n: y for n, y in columns.items() if (np.asarray(y, dtype=float) > 0).any()}
-    if series:
-        blocks.append(_figure("norms by layer", "What reaches each layer, on a logarithmic scale.", [Layers(names, dict(list(series.items())[:6]))]))
+    norms = {n: y for n, y in series.items() if n.startswith("|")} or series                    # |value|, |gradient|: what one axis can carry
+    panels: list[Panel] = [Layers(names, dict(list(norms.items())[:6]))] if norms else []
+    products = [np.asarray(s, dtype=float) for s in getattr(flow, "products", ())]
+    if len(products) > 1 and len({s.shape for s in products}) == 1 and products[0].size:
+        panels.append(Fan(range(1, len(products) + 1), np.array(products), "singular values of the product"))
+    if panels:
+        blocks.append(_figure("norms by layer", "What reaches each layer, on a logarithmic scale.", panels, len(panels)))
     return _section("Gradient flow", [*blocks, _table(("layer", *columns), rows)], "flow")
 
 

@@ -13,6 +13,7 @@ import symgrad as sg
 from symgrad.errors import InputError, MissingExtraError
 from symgrad.explain.document import Check, Picture, Section, Table, walk
 from symgrad.laboratory import Report, report
+from symgrad.render.plots import plot
 from symgrad.training.lanczos import Eigenvalues
 
 TEXT = """
@@ -145,6 +146,19 @@ def test_landscapes_are_compared(run: tuple[sg.Graph, dict[str, np.ndarray], Des
     flat = Eigenvalues(np.array([-1.0]), np.ones((1, 1)), np.array([0.1]), 7, False)
     text = " ".join(str(report(net, sharpness=flat)).split())
     assert "did not converge" in text and "no direction curves upwards" in text
+
+
+def test_flow_shows_norms_and_products_and_leaves_gaps(run: tuple[sg.Graph, dict[str, np.ndarray], Descent], monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass
+    class Products(Flowing):
+        products: tuple[np.ndarray, ...] = (np.array([1.0, 0.5]), np.array([1.0, 0.25]))
+    drawn: list[object] = []
+    monkeypatch.setattr("symgrad.laboratory.plot", lambda *panels, columns: drawn.extend(panels) or plot(*panels, columns=columns))
+    flow = Products(["a", "b"], {"|gradient|": [1.0, 2.0], "factor": [float("nan"), 2.0]}, "Why.")
+    text = str(report(run[0], flow=flow))
+    assert "nan" not in text and "Why." in text
+    layers, fan = drawn
+    assert list(layers.series) == ["|gradient|"] and np.array_equal(fan.values, flow.products)
 
 
 def test_deep_networks_say_their_gradients_once() -> None:
