@@ -21,6 +21,8 @@ _PLACES = {
     "symgrad.training.loop": ("fit",),
     "symgrad.training.result": ("Fit",),
     "symgrad.training.init": ("initial",),
+    "symgrad.training.landscape": ("landscape", "sharpness"),
+    "symgrad.laboratory": ("report",),
     "symgrad.interop.numpy_tracing": ("trace",),
     "symgrad.interop.neural": (
         "attention", "avgpool", "avgpool1d", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "embedding", "globalavgpool", "globalmaxpool",

@@ -18,7 +18,7 @@ import symgrad
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     {"errors"}, {"notation"}, {"core"}, {"ops"}, {"derive"}, {"network"}, {"layers"}, {"interop"}, {"views"}, {"plan"}, {"run"}, {"results"}, {"derivations"},
-    {"verbs"}, {"training", "explain", "marking"}, {"render"}, {"pictures"}, {"outputs"}, {"web"}, {"cli"}, {"cli_lab", "cli_flow"}, {"__init__", "__main__"},
+    {"verbs"}, {"training", "explain", "marking"}, {"render"}, {"pictures"}, {"laboratory"}, {"outputs"}, {"web"}, {"cli"}, {"cli_lab", "cli_flow"}, {"__init__", "__main__"},
 )
 RANK = {package: rank for rank, tier in enumerate(LAYERS) for package in tier}
 DOCUMENTS = {"document", "diagram", "folding"}                     # all that a format sees of `explain`
