@@ -6,7 +6,7 @@ from typing import get_args
 
 from symgrad.explain.diagram import Arrow, ArrowKind, Box, BoxKind, Cells, Diagram, Fact, Group, Moment
 
-__all__ = ["EVIL", "network", "residual", "chain", "square", "wild", "scatter", "layers", "stepped", "schedule", "plan", "kinds", "ALL"]
+__all__ = ["EVIL", "network", "residual", "chain", "square", "wild", "scatter", "layers", "dag", "stepped", "schedule", "plan", "kinds", "ALL"]
 
 EVIL = "<script>alert('x')</script> & \"quotes\" \\ back\nslash ]]> \x00"
 
@@ -102,6 +102,15 @@ def layers(count: int, width: int = 50) -> Diagram:
     boxes = tuple(_box(f"n{k}", f"x_{{{k}}}") for k in range(count))
     arrows = tuple(Arrow(f"n{(k // width - 1) * width + chance.randrange(width)}", f"n{k}") for k in range(width, count) for _ in range(2))
     return Diagram("layers", boxes, arrows)
+
+
+def dag(count: int, seed: int = 1) -> Diagram:
+    """A deep random graph: most operands are near, one in ten is far away."""
+    chance = random.Random(seed)
+    boxes = tuple(_box(f"n{k}", f"x_{{{k}}}") for k in range(count))
+    far = [1 + int(chance.expovariate(0.2 if chance.random() < 0.9 else 0.003)) for _ in range(2 * count)]
+    arrows = tuple(Arrow(f"n{max(0, k - far[2 * k + j])}", f"n{k}") for k in range(1, count) for j in range(chance.choice((1, 1, 2))))
+    return Diagram("a deep graph", boxes, arrows)
 
 
 def _told(name: str, tex: str, kind: BoxKind, shape: str, equation: str, group: str = "", kept: bool = False) -> Box:

@@ -10,14 +10,15 @@ from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
-from diagrams import ALL, EVIL, chain, network, schedule, square, stepped, wild
+from diagrams import ALL, EVIL, chain, kinds, schedule, square, stepped, wild
 
 from symgrad.errors import InputError
-from symgrad.explain.diagram import Arrow, ArrowKind, Box, Diagram
+from symgrad.explain.diagram import Arrow, ArrowKind, Box, BoxKind, Diagram
 from symgrad.render import engines
 from symgrad.render.dot import to_dot
 from symgrad.render.glyphs import formula, shortened, words
 from symgrad.render.svg import to_svg
+from symgrad.render.theme import DARK, LIGHT, Colours
 
 SVG = "{http://www.w3.org/2000/svg}"
 X, Y = Box("x", "x", "x"), Box("y", "y", "y")
@@ -98,38 +99,54 @@ def test_themes_and_prefixes() -> None:
 
 
 def test_kinds_differ_without_colour() -> None:
-    kinds = ("data", "param", "const", "op", "output", "gradient")
-    svg = to_svg(Diagram("", tuple(Box(kind, "x", "x", kind=kind) for kind in kinds)))
-    forms = []
-    for kind in kinds:
-        outline = re.search(rf'data-id="{kind}".*?</title>(.*?)\n', svg)[1]
-        style = re.findall(rf"\.g \.{kind} \.form\{{(stroke-width[^}}]*)\}}", svg)
-        forms.append((re.sub(r'(\b[xy]|width|height|\bd)="[^"]*"', "", outline), *style))
-    assert len(set(forms)) == len(kinds)
+    """By their outlines and the widths and dashes of their lines alone, plain and cached; arrows by their dashes, or by having no line."""
+    diagram = kinds()
+    svg = to_svg(diagram)
+    forms, arrows = {}, {}
+    for box in diagram.boxes:
+        if not box.cells:
+            outline = re.search(rf'data-id="{box.id}".*?</title>(.*?)\n', svg)[1]
+            style = re.findall(rf"\.g \.{box.kind} \.form\{{(stroke-width[^}}]*)\}}", svg)
+            forms[box.kind, box.kept] = (re.sub(r'(\b[xy]|c[xy]|width|height|\bd)="[^"]*"', "", outline), *style)
+    assert len(set(forms.values())) == len(forms) == 2 * len(get_args(BoxKind))
+    for kind in get_args(ArrowKind):
+        inside = re.search(rf'class="arrow {kind}".*?</g>', svg, re.DOTALL)[0]
+        arrows[kind] = ('class="line"' in inside, 'class="tip"' in inside, *re.findall(rf"\.g \.{kind} \.line\{{(stroke-dash[^}}]*)\}}", svg))
+    assert len(set(arrows.values())) == len(get_args(ArrowKind))
+    faded = to_svg(kinds(faded=True))
+    assert faded.count(" faded") == len(diagram.boxes) + len(diagram.arrows) and re.search(r"\.g \.faded\{opacity:\.\d+\}", faded)
 
 
-def test_colours_can_be_read() -> None:
-    """Contrast of text and lines with their ground, after WCAG 2.1: 4.5 for text, 3 for lines."""
+def contrast(one: str, other: str) -> float:
+    """After WCAG 2.1, from 1 to 21."""
     def luminance(colour: str) -> float:
         parts = [int(colour[k:k + 2], 16) / 255 for k in (1, 3, 5)]
         red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    def contrast(one: str, other: str) -> float:
-        low, high = sorted((luminance(one), luminance(other)))
-        return (high + 0.05) / (low + 0.05)
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
 
+
+def unreadable(colours: Colours) -> list[str]:
+    """Text with a contrast below 4.5 and lines with one below 3, with the ground that they stand on, whatever colours a reader sees."""
+    fills = [fill for _, fill, _ in colours.boxes]
+    texts = [(name, getattr(colours, name), ground) for name in ("ink", "small") for ground in (colours.paper, colours.frame, *fills)]
+    texts += [(name, getattr(colours, name), ground) for name in ("line", "back", "kept") for ground in (colours.paper, colours.frame)]       # labels of arrows
+    lines = [(kind, border, ground) for kind, fill, border in colours.boxes for ground in (colours.paper, colours.frame, fill)]
+    lines += [("kept", colours.kept, ground) for ground in (*fills, colours.paper)]
+    return [f"{name} {colour} on {ground}: {contrast(colour, ground):.2f}" for least, pairs in ((4.5, texts), (3, lines)) for name, colour, ground in pairs
+            if contrast(colour, ground) < least]
+
+
+def test_colours_can_be_read() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
-    for theme in ("light", "dark"):
-        svg = to_svg(network(), theme=theme)
-        colours = {name: dict(part.split(":") for part in style.split(";"))
-                   for name, style in re.findall(r"\.g (\.[\w .]+)\{((?:fill|stroke):[^}]*)\}", svg)}
-        grounds = [style["fill"] for name, style in colours.items() if name.endswith((".form", ".paper", ".frame"))]
-        for ground in grounds:
-            assert contrast(colours[".ink"]["fill"], ground) > 7 and contrast(colours[".small"]["fill"], ground) > 4.5
-        for ground in (colours[".paper"]["fill"], colours[".frame"]["fill"]):
-            assert contrast(colours[".backward .label"]["fill"], ground) > 4.5
-            assert all(contrast(style["stroke"], ground) > 3 for name, style in colours.items() if name.endswith(".form"))
+    assert not unreadable(LIGHT) and not unreadable(DARK)
+    for name in ("ink", "small", "line", "back", "kept"):
+        assert any(flaw.startswith(name) for flaw in unreadable(LIGHT._replace(**{name: "#c9c9c9"})))
+    assert any(flaw.startswith("op") for flaw in unreadable(LIGHT._replace(boxes=(("op", "#ffffff", "#bbbbbb"),))))
+    for colours, theme in ((LIGHT, "light"), (DARK, "dark")):
+        assert all(colour in to_svg(kinds(), theme=theme) for colour in (colours.paper, colours.ink, *(part for box in colours.boxes for part in box[1:])))
 
 
 def test_glyphs() -> None:

@@ -145,10 +145,10 @@ def _film(diagram: Diagram, theme: Theme, seconds: float) -> _Film:
         ends = [end for k in moment.arrows for end in (diagram.arrows[k].tail, diagram.arrows[k].head)]
         for box in (*moment.boxes, *moment.reads, *ends):
             after = _FADED if diagram.boxes[number[box]].faded else 1.0
-            reached.setdefault(f"{_PREFIX}-b{number[box]}", (step, min(_BOX, after), after))
+            reached.setdefault(f"{_PREFIX}-b{number[box]}", (step, _BOX, after))
         for k in moment.arrows:
             after = _FADED if diagram.arrows[k].faded else 1.0
-            reached.setdefault(f"{_PREFIX}-a{k}", (step, min(_ARROW, after), after))
+            reached.setdefault(f"{_PREFIX}-a{k}", (step, _ARROW, after))
             shown[f"{_PREFIX}-w{k}"].add(step)
         for box in moment.boxes:
             shown[f"{_PREFIX}-n{number[box]}"].add(step)

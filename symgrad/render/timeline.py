@@ -5,6 +5,8 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import accumulate
 
 from symgrad.render.geometry import Curve, Frame, Group, Layout, Point, Rect, Size
 
@@ -44,15 +46,20 @@ def place_in_time(sizes: Sequence[Size], spans: Sequence[tuple[int, int | None]]
     start = [row[step] for step, _ in spans]
     stop = [len(steps) - 1 if until is None else max(bisect_right(steps, until) - 1, start[k]) for k, (_, until) in enumerate(spans)]
     column = [0] * len(spans)
-    free: list[int] = []                             # the row from which on each column is free
+    held: list[tuple[int, int]] = []                 # the row from which on a column is free again, and the column
+    free: list[int] = []
+    widths: list[float] = []
     for k in sorted(range(len(spans)), key=start.__getitem__):
-        column[k] = next((place for place, since in enumerate(free) if since <= start[k]), len(free))
-        free[column[k]:column[k] + 1] = [stop[k] + 1]
-    middles, left = [], _EDGE
-    for place in range(len(free)):
-        width = max(size.width for size, where in zip(sizes, column, strict=True) if where == place)
-        middles.append(left + width / 2)
-        left += width + _COLUMN
+        while held and held[0][0] <= start[k]:
+            heappush(free, heappop(held)[1])
+        if not free:
+            heappush(free, len(widths))
+            widths.append(0.0)
+        column[k] = heappop(free)
+        heappush(held, (stop[k] + 1, column[k]))
+        widths[column[k]] = max(widths[column[k]], sizes[k].width)
+    left = _EDGE + sum(widths) + _COLUMN * len(widths)
+    middles = [_EDGE + before + _COLUMN * place + width / 2 for place, (before, width) in enumerate(zip(accumulate(widths, initial=0.0), widths, strict=False))]
     beside = left - _COLUMN + _NOTE
     heights = [0.0] * len(steps)
     for k, size in enumerate(sizes):
