@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from training_nets import dense, dropout_and_norm, examples, images
 
 import symgrad as sg
 from symgrad.training.clip import clipped
 from symgrad.training.init import initial
 from symgrad.training.optimizers import make_optimizer
-from training_nets import dense, dropout_and_norm, examples, images
 
 pytestmark = pytest.mark.oracle
 TOLERANCE = 1e-8
