@@ -153,6 +153,9 @@ def test_which_axis_counts_examples() -> None:
     assert fit.steps == 3
     last = sg.parse("data x : matrix(D, N)\ndata y : vector(N)\nparam v : vector(D)\nloss = norm2(x' * v - y)^2 / N")
     assert sg.fit(last, {"x": np.ones((5, 10)), "y": np.ones(10)}, batch=4, epochs=1, examples="N").steps == 3
+    one = sg.parse((Path(__file__).parents[1] / "examples" / "attention.sg").read_text(encoding="utf-8"))   # positions are no examples
+    rng = np.random.default_rng(0)
+    assert sg.fit(one, {"X": rng.normal(size=(40, 3)), "Y": rng.normal(size=(40, 2))}, batch=8, epochs=2, sizes={"K": 2}).steps == 2
     column = sg.fit(dense(), {**examples(), "y": examples()["y"][:, None]}, epochs=1)
     assert np.array_equal(column.params["W1"], sg.fit(dense(), examples(), epochs=1).params["W1"])
     steps = sg.parse("examples n = 1..N\nindex t = 1..T\ndata x[n, t] : vector(D)\ndata y[n] : scalar\ndata h0 : vector(K)\nparam W : matrix(K, D)\n"

@@ -60,8 +60,8 @@ def test_what_was_saved_before_stays(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="step 5"):
         line("a[n] = w * x[n]\nloss = -mean[n](exp(a[n]))", numbers(), wrt="w", start={"w": 1.0}, lr=2.0, checkpoint=path,
              schedule=lambda step: 0.1 if step < 3 else 1e5)
-    progress, history = read_checkpoint(path, {})
-    assert progress.step == 4 and len(history) == 2 and np.isfinite(progress.params["w"])
+    progress, steps = read_checkpoint(path, {})
+    assert progress.step == 4 == len(steps) and len(progress.epochs) == 2 and np.isfinite(progress.params["w"])
 
 
 def test_a_good_training_is_not_stopped() -> None:

@@ -5,7 +5,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from symgrad.core.files import write
 from symgrad.errors import InputError
 from symgrad.ops.kernels import Array
-from symgrad.training.history import History
+from symgrad.training.history import Row, Step
 
 __all__ = ["Progress", "packed", "read_checkpoint", "write_checkpoint"]
 
@@ -26,7 +26,7 @@ class Progress:
     """Where a training stands after `step` steps. Chance needs no place here: each epoch's and step's draws follow from the seed and its number.
 
     slots: the optimiser's state. best, best_loss, waited: the parameters with the least validation loss, that loss, and the epochs since.
-    recorded: (step, parameters) kept on the way.
+    recorded: (step, parameters) kept on the way. epochs: the rows of the history.
     """
 
     step: int
@@ -38,6 +38,7 @@ class Progress:
     best_loss: float = float("inf")
     waited: int = 0
     recorded: tuple[tuple[int, Arrays], ...] = ()
+    epochs: tuple[Row, ...] = ()
 
 
 GROUPS = ("params", "slots", "statistics", "best", "best_statistics")
@@ -50,17 +51,16 @@ def packed(arrays: Arrays) -> bytes:
     return buffer.getvalue()
 
 
-def write_checkpoint(path: str | os.PathLike[str], progress: Progress, history: History, settings: Mapping[str, object]) -> None:
+def write_checkpoint(path: str | os.PathLike[str], progress: Progress, steps: Sequence[Step], settings: Mapping[str, object]) -> None:
     """Write the file at once, in place of an old one. Raises InputError where it cannot be written; the old one stays then."""
     arrays = {f"{g}/{k}": np.asarray(a) for g in GROUPS for k, a in getattr(progress, g).items()}
     arrays |= {f"recorded/{step}/{k}": a for step, params in progress.recorded for k, a in params.items()}
     told = {"format": FORMAT, "step": progress.step, "best_loss": progress.best_loss, "waited": progress.waited,
-            "epochs": [dict(r) for r in history.epochs], "settings": settings}
-    steps = np.array(history.steps[:progress.step], dtype=float).reshape(-1, 3)
-    write(path, packed({"told": np.array(json.dumps(told)), "steps": steps, **arrays}))
+            "epochs": [dict(r) for r in progress.epochs], "settings": settings}
+    write(path, packed({"told": np.array(json.dumps(told)), "steps": np.array(steps[:progress.step], dtype=float).reshape(-1, 3), **arrays}))
 
 
-def read_checkpoint(path: str | os.PathLike[str], settings: Mapping[str, object]) -> tuple[Progress, History]:
+def read_checkpoint(path: str | os.PathLike[str], settings: Mapping[str, object]) -> tuple[Progress, list[Step]]:
     """What the file holds. Raises InputError for a file that is no checkpoint, and where it belongs to a training with other settings."""
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -85,5 +85,6 @@ def read_checkpoint(path: str | os.PathLike[str], settings: Mapping[str, object]
             recorded.setdefault(int(step), {})[name] = a
         else:
             groups[group][rest] = a
-    progress = Progress(told["step"], **groups, best_loss=told["best_loss"], waited=told["waited"], recorded=tuple(recorded.items()))
-    return progress, History([(float(a), float(b), float(c)) for a, b, c in steps], told["epochs"])
+    progress = Progress(told["step"], **groups, best_loss=told["best_loss"], waited=told["waited"], recorded=tuple(recorded.items()),
+                        epochs=tuple(told["epochs"]))
+    return progress, [(float(a), float(b), float(c)) for a, b, c in steps]

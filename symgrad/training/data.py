@@ -13,6 +13,8 @@ from symgrad.core.node import Node
 from symgrad.core.shape import shape_text
 from symgrad.derive.examples import example_axes
 from symgrad.errors import InputError, MissingValueError, nearest
+from symgrad.notation.parse import parse
+from symgrad.notation.statements import Family
 from symgrad.ops.kernels import Array
 
 __all__ = ["Dataset", "class_size", "dataset", "is_label", "labelled", "parts", "scaling"]
@@ -82,8 +84,9 @@ def labelled(graph: Graph, name: str, sizes: Mapping[str, int]) -> int | None:
 def dataset(graph: Graph, values: Mapping[str, ArrayLike], names: list[str], examples: str | None, *, optional: bool = False) -> Dataset:
     """The data set of the variables `names`, checked: every one has an array of numbers, and all count the same examples.
 
-    examples: the index or the size that counts them; None: the first index that data carries, else the size of the first axis that data
-    variables begin with. optional: variables may be missing, as labels are where something is predicted.
+    examples: the index or the size that counts them; None: the index that the text declares by `examples`, and of a network built in Python
+    the first axis of its data, if its size is a name that no parameter has; without either, all data is one example. optional: some may be
+    missing, as labels are where something is predicted.
     Raises InputError, MissingValueError.
     """
     for name in values:
@@ -108,18 +111,17 @@ def dataset(graph: Graph, values: Mapping[str, ArrayLike], names: list[str], exa
 
 def _axes(graph: Graph, names: list[str], examples: str | None) -> dict[str, int]:
     """Which axis of which variable counts the examples."""
-    if examples is None and not any(n in graph.families for n in names):
+    if examples is None and graph.text:
+        examples = next((s.name for s in parse(graph.text, limits=None, functions=[*graph.functions, *graph.ops]).statements
+                         if isinstance(s, Family) and s.examples), None)
+        if examples is None:
+            return {}
+    elif examples is None:
         first = dict.fromkeys(str(graph[n].shape[0]) for n in names if graph[n].rank and isinstance(graph[n].shape[0], str))
         examples = next((s for s in first if s not in graph.sizes and sum(s == str(z) for n in graph.params for z in graph[n].shape) == 0), None)
         if examples is None:
             return {}
-    try:
-        found = example_axes(graph, examples)
-    except InputError:
-        if examples is not None:
-            raise
-        return {}
-    return {n.name: a for n, a in found.items() if n.name in names}
+    return {n.name: a for n, a in example_axes(graph, examples).items() if n.name in names}
 
 
 def _numbers(node: Node, name: str, value: ArrayLike, axis: int | None) -> Array:

@@ -16,9 +16,10 @@ from symgrad.core.table import aligned
 from symgrad.errors import InputError, nearest
 from symgrad.ops.kernels import Array
 
-__all__ = ["History", "Row", "line_of"]
+__all__ = ["History", "Row", "Step", "line_of"]
 
 Row = Mapping[str, float]
+Step = tuple[float, float, float]
 STEP = ("loss", "lr", "gradient_norm")
 
 
@@ -30,7 +31,7 @@ class History:
     on the validation data, else on the training data, and lr and gradient_norm as means over the steps.
     """
 
-    steps: list[tuple[float, float, float]] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     epochs: list[Row] = field(default_factory=list)
 
     def __len__(self) -> int:

@@ -25,7 +25,7 @@ from symgrad.run.functions import Given
 from symgrad.training.checkpoint import Progress, read_checkpoint, write_checkpoint
 from symgrad.training.clip import Clip, check_clip, clipped, norm_of
 from symgrad.training.data import Dataset
-from symgrad.training.history import History, Row, line_of
+from symgrad.training.history import History, Row, Step, line_of
 from symgrad.training.masks import drawn
 from symgrad.training.optimizers import Optimizer, make_optimizer, options_of
 from symgrad.training.result import Fit
@@ -97,7 +97,7 @@ def fit(
     settings: dict[str, object] = {
         "network": network_digest(task.graph), "loss": task.loss, "wrt": task.names, "data": task.train.digest, "validation": task.held and task.held.digest,
         "optimizer": repr(rule), "lr": lr, "schedule": word, "batch": batch, "clip": list(clip) if clip is not None else None, "masks": dict(task.masks),
-        "running": running, "seed": seed, "record": every, "patience": limit, "fixed": {k: a.tolist() for k, a in task.fixed.items()},
+        "running": running, "seed": seed, "record": every, "patience": limit, "fixed": replace(task.train, arrays=task.fixed).digest,
         **({"epochs": epochs, "warmup": warmup} if depends_on_length(schedule) else {}),
     }
     return _Run(task, rule, rate, batch, epochs, clip, limit, running, every, None if checkpoint is None else Path(checkpoint), settings,
@@ -130,26 +130,25 @@ class _Run:
 
     def through(self, resume: bool, progress: bool | Callable[[Row], object] | None) -> Fit:
         """All epochs that are left."""
-        self.history = History()
+        self.steps: list[Step] = []
         if resume and self.checkpoint is not None and self.checkpoint.exists():
-            self.state, self.history = read_checkpoint(self.checkpoint, self.settings)
+            self.state, self.steps = read_checkpoint(self.checkpoint, self.settings)
         else:
             self.state = Progress(0, dict(self.task.start), statistics=self._first_statistics())
             if self.every is not None:
                 self.state = replace(self.state, recorded=((0, self.state.params),))
         stopped = "finished"
-        with _shown(progress, self.epochs, len(self.history)) as show:
+        with _shown(progress, self.epochs, len(self.state.epochs)) as show:
             try:
-                while len(self.history) < self.epochs:
+                while len(self.state.epochs) < self.epochs:
                     if self.patience is not None and self.state.waited >= self.patience:
                         stopped = "early"
                         break
-                    self._epoch(len(self.history) + 1)
+                    self._epoch(len(self.state.epochs) + 1)
                     self._save()
-                    show(self.history.epochs[-1])
+                    show(self.state.epochs[-1])
             except KeyboardInterrupt:
                 stopped = "interrupted"
-                del self.history.steps[self.state.step:]   # what belongs to no complete step
                 self._save()
         return self._result(stopped)
 
@@ -167,11 +166,11 @@ class _Run:
                 raise InputError(f"epoch {epoch}, step {state.step}: the loss on the validation data is {loss:g}, though that on the training data is finite: "
                                  "look at the validation data")
             if loss < state.best_loss:
-                self.state = replace(state, waited=0, best=state.params, best_statistics=state.statistics, best_loss=loss)
+                state = replace(state, waited=0, best=state.params, best_statistics=state.statistics, best_loss=loss)
             else:
-                self.state = replace(state, waited=state.waited + 1)
+                state = replace(state, waited=state.waited + 1)
             scores = {"validation": loss, **scores}
-        self.history.epochs.append(self.history.row(epoch, first, scores))
+        self.state = replace(state, epochs=(*state.epochs, self.history.row(epoch, first, scores)))   # at once: Ctrl-C may come anywhere
 
     def _step(self, part: Dataset) -> None:
         state, task, number = self.state, self.task, self.state.step + 1
@@ -186,7 +185,7 @@ class _Run:
             params, slots = self.rule.step(state.params, clipped(gradients, self.clip), state.slots, rate)
             if not np.isfinite(norm_of(params)):
                 raise diverged(params, number)
-        self.history.steps.append((loss, rate, norm))
+        self.steps[state.step:] = [(loss, rate, norm)]     # what Ctrl-C left of an incomplete step goes
         kept = ((number, params),) if self.every is not None and number % self.every == 0 else ()
         self.state = replace(state, step=number, params=params, slots=slots, statistics=self._mixed(state.statistics, seen, sizes),
                              recorded=(*state.recorded, *kept))
@@ -202,9 +201,14 @@ class _Run:
         factor = {leaf.name: norm.unbiased(sizes) if k else 1.0 for norm in self.task.norms for k, leaf in enumerate(norm.leaves)}
         return {k: (1 - self.running) * old[k] + self.running * factor[k] * seen[k] for k in seen}
 
+    @property
+    def history(self) -> History:
+        """What belongs to complete steps."""
+        return History(self.steps[:self.state.step], list(self.state.epochs))
+
     def _save(self) -> None:
         if self.checkpoint is not None:
-            write_checkpoint(self.checkpoint, self.state, self.history, self.settings)
+            write_checkpoint(self.checkpoint, self.state, self.steps, self.settings)
 
     def _result(self, stopped: str) -> Fit:
         state = self.state

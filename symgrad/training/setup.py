@@ -84,7 +84,8 @@ class Task:
     def read(self, data: Data, *, optional: bool = False) -> Dataset:
         """A data set in the form that this network was trained on."""
         values = load(data, self.graph, self.required, columns=self.columns, seed=self.seed) if isinstance(data, str | os.PathLike) else data
-        found = dataset(self.graph, values, with_extra(self.graph, self.required, values, [*self.names, *self.fixed, *self.masks]), self.index, optional=optional)
+        names = with_extra(self.graph, self.required, values, [*self.names, *self.fixed, *self.masks])
+        found = dataset(self.graph, values, names, self.index, optional=optional)
         return scaled(found, self.scaling)
 
 
