@@ -126,14 +126,18 @@ def _cuts(graph: Graph, output: Node, leaf: Node) -> list[Node]:
     cuts = [n for n in order if n in down and n in up and down[n] * up[n] == down[output]]
     weighted = _weighted(order)
     out: list[Node] = []
-    last = leaf
+    last, still, loss = leaf, True, False                  # whether what comes is still an activation of the layer, and whether data came in
     for a, b in itertools.pairwise(cuts):
         if b is output:
             break
-        if any(n in weighted for n in _between(a, b)):
+        fresh = _between(a, b)
+        if any(n in weighted for n in fresh):
             out.append(last)
-            last = b
-        elif not out or graph.name_of(b) or _entrywise(a, b):
+            last, still, loss = b, True, False
+            continue
+        still = still and _entrywise(a, b, fresh)
+        loss = loss or any(isinstance(n.data, Variable) and n.data.kind == "data" for n in fresh)
+        if not out or still or (graph.name_of(b) and not loss):
             last = b
     return [*out, last] if out and last.rank else out
 
@@ -143,9 +147,8 @@ def _between(a: Node, b: Node) -> list[Node]:
     return [n for n in topological([b]) if n not in before]
 
 
-def _entrywise(a: Node, b: Node) -> bool:
+def _entrywise(a: Node, b: Node, fresh: Sequence[Node]) -> bool:
     """Whether a value is an activation, a shift or a norm of another: the last layer's own, no part of a loss that data enter."""
-    fresh = _between(a, b)
     softmax = any(n.op.name.split(".")[0] in ("softmax", "log_softmax") for n in fresh)
     return a.shape == b.shape and not softmax and not any(isinstance(n.data, Variable) and n.data.kind == "data" for n in fresh)
 
