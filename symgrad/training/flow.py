@@ -14,9 +14,10 @@ from symgrad.core.graph import Graph, as_graph
 from symgrad.core.node import Node
 from symgrad.core.table import aligned
 from symgrad.derivations import differentiate
-from symgrad.errors import InputError
+from symgrad.errors import InputError, UnsupportedError
 from symgrad.ops.kernels import Array
 from symgrad.run.executor import check_names, execute
+from symgrad.run.verify import unknown_functions
 from symgrad.training.activations import largest_slope, slope_of
 from symgrad.training.bounds import Bound, bound_of, called, slopes_within
 from symgrad.training.flow_words import why
@@ -160,11 +161,14 @@ def flow(net: Graph | Node, values: Mapping[str, ArrayLike] | None = None, start
     n_in Var(W) as a number) with biases of variance `bias`, data normal, sizes that nothing tells 32. layers: the values between the layers
     or the family they are; found in the graph if left out. example: the one whose Jacobians are taken.
 
-    Raises InputError for an output that is no scalar, values that do not fit or are not finite, and where no layers are found.
+    Raises InputError for an output that is no scalar, values that do not fit or are not finite, and where no layers are found;
+    UnsupportedError for unknown functions.
     """
     graph = as_graph(net)
     if graph.output.rank:
         raise InputError("the gradients of a flow are those of a loss: name a scalar `loss`, or make it the output")
+    if unknown := sorted(unknown_functions(graph.nodes())):
+        raise UnsupportedError(f"the function {unknown[0]} is unknown, and so is its slope: write a known one in its place, such as tanh")
     given = dict(values or {})
     check_names(given, graph.variables())
     graph = graph.at(given, sizes)
