@@ -21,28 +21,35 @@ __all__ = ["COMMANDS"]
 @click.option("--layers", metavar="h|h1,h2", help="The values between layers, or their family; found if left out.")
 @click.option("--example", type=click.IntRange(0), default=0, show_default=True, help="The example whose Jacobians are taken.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is drawn.")
-@click.option("--out", metavar="FILE", help="Where to write it (.txt, .json); to the terminal if left out.")
+@click.option("--out", metavar="FILE", help="Where to write it (.html, .pdf, .md, .tex, .ipynb, .txt, .json); to the terminal if left out.")
 def flow_command(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, values: str | None, start: str,
                  bias: float, sizes: tuple[str, ...], layers: str | None, example: int, seed: int, out: str | None) -> None:
     """Activations, gradients and Jacobians layer by layer, and why they vanish or explode."""
     from dataclasses import replace
 
-    from symgrad.render.files import write
+    from symgrad.core.files import check_place, write
+    from symgrad.laboratory import report
+    from symgrad.render.formats import renderer
     from symgrad.training.flow import flow
     if wrt is not None:
         raise InputError("a flow is that of all parameters: leave --wrt out")
-    # SEAM: documents (.html, .pdf, ...) are made by laboratory.report(net, flow=...), which takes a Flow as it is
-    if out is not None and os.path.splitext(out)[1] not in (".txt", ".json"):
-        raise InputError(f"a flow is written as .txt or .json, not {out!r}")
+    if out is not None:
+        renderer(out)
+        check_place(out)
     graph = _network(net, expression, variables)
     graph = graph if of is None else replace(graph, output=graph[of])
     names = _names(layers)
     found = flow(graph, _values(values, graph), _start(start), seed=seed, bias=bias, sizes=_sizes(sizes),
                  layers=names[0] if names and len(names) == 1 else names, example=example)
-    text = json.dumps(found.record, indent=2, ensure_ascii=False) if out is not None and out.endswith(".json") else str(found)
-    if out is not None:
-        write(out, text + "\n")
-    click.echo(out if out is not None else text)
+    ending = os.path.splitext(out)[1].lower() if out is not None else ""
+    if out is None:
+        click.echo(str(found))
+        return
+    if ending in (".txt", ".json"):
+        write(out, (json.dumps(found.record, indent=2, ensure_ascii=False) if ending == ".json" else str(found)) + "\n")
+    else:
+        report(graph, flow=found, title=f"Gradient flow of {os.path.basename(net) if net else 'an expression'}").save(out)
+    click.echo(out)
 
 
 def _start(text: str) -> str | float:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -92,12 +93,13 @@ def _table_line(row: Row, first: bool) -> None:
 @click.option("--checkpoint", metavar="FILE", help="Where to keep what is needed to go on.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint, if there is one.")
 @click.option("--history", metavar="FILE", help="Where to write the table, .csv or .json.")
+@click.option("--report", metavar="FILE", help="Where to write a report (.html, .pdf, .md, ...): curves, gradients, flow, landscape; extra plots.")
 @click.option("--out", metavar="FILE.npz", required=True, help="Where to write the parameters.")
 def train_command(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, source: str,
                   columns: tuple[str, ...], standardize: bool, validation: str | None, patience: int | None, epochs: int, batch: int, optimizer: str,
                   options: tuple[str, ...], lr: float, schedule: str, weight_decay: float | None, clip: str | None, init: str, start: str | None,
                   sizes: tuple[str, ...], functions: tuple[str, ...], masks: tuple[str, ...], accuracy: str | None, seed: int, checkpoint: str | None,
-                  resume: bool, history: str | None, out: str) -> None:
+                  resume: bool, history: str | None, report: str | None, out: str) -> None:
     """Train a network: a line of the table for each epoch, then the parameters as .npz.
 
     Data goes to the network's data variables by name. In a .csv the first line names the columns: the column y is the variable y, columns
@@ -111,6 +113,10 @@ def train_command(net: str | None, expression: str | None, variables: tuple[str,
             check_place(place)
             if not place.endswith(endings):
                 raise InputError(f"{place} is to end with {' or '.join(endings)}")
+    if report is not None:
+        from symgrad.render.formats import renderer
+        renderer(report)
+        check_place(report)
     graph = _network(net, expression, variables)
     shown: list[Row] = []
 
@@ -128,6 +134,9 @@ def train_command(net: str | None, expression: str | None, variables: tuple[str,
     if history is not None:
         done.history.save(history)
     done.save(out)
+    if report is not None:
+        from symgrad.laboratory import report_of
+        report_of(done, title=f"Training {Path(net).stem}" if net else "").save(report)
     click.echo(f"{out}: {_said(done.stopped, patience)} after {done.steps} steps; {_scores(done.history.epochs)}")
     if done.stopped == "interrupted":
         sys.exit(130)

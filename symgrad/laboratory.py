@@ -1,7 +1,7 @@
 """A network and what training, gradient flow and landscapes found on it come in; one report, a document with figures, goes out."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,7 @@ from symgrad.core.graph import Graph, as_graph
 from symgrad.core.node import Node, Variable
 from symgrad.core.shape import shape_text
 from symgrad.derivations import differentiate
-from symgrad.errors import InputError, UnsupportedError
+from symgrad.errors import InputError, SymgradError, UnsupportedError
 from symgrad.explain.document import Block, Check, CodeBlock, Document, Equation, Paragraph, Picture, Section, Table
 from symgrad.explain.formulas import Typesetter, words
 from symgrad.ops.kernels import Array
@@ -24,11 +24,15 @@ from symgrad.render.plots import Plot, plot
 from symgrad.render.text import to_text
 from symgrad.results import Derivation, Derivative
 from symgrad.run.executor import execute
+from symgrad.training.flow import flow as gradient_flow
 from symgrad.training.lanczos import Eigenvalues
 from symgrad.training.landscape import Landscape
+from symgrad.training.landscape import landscape as landscape_at
+from symgrad.training.landscape import sharpness as sharpness_at
+from symgrad.training.result import Fit
 from symgrad.views.rolled import Rolled
 
-__all__ = ["Flow", "History", "Report", "Run", "report"]
+__all__ = ["Flow", "History", "Report", "Run", "report", "report_of"]
 
 _BOXES, _FORMS, _LINES, _RIDGES, _ROWS = 60, 12, 80, 16, 60
 """At most so many boxes of a picture, gradients in closed form, lines of a text, histograms and rows of a table are shown."""
@@ -113,6 +117,36 @@ def report(net: Graph | Node, *, fit: Run | None = None, flow: Flow | None = Non
     sections = [s for s in found if s is not None]
     numbered = tuple(Section(s.title, s.blocks, s.anchor, s.badge, str(k)) for k, s in enumerate(sections, 1))
     return Report(Document(title or f"A run of {graph.output_name or 'a network'}", numbered, meta=(("made by", "symgrad"),)))
+
+
+def report_of(fit: Fit, *, title: str = "", examples: int = 128, steps: int = 15) -> Report:
+    """The report of a training with all that can be said of it: curves, values on the way, gradient flow, landscape and sharpness where it ended.
+
+    examples: of the training data, so many. steps: points along each direction of the landscape. What the network has no answer for, the flow
+    of one without layers for example, is left out and said so.
+    """
+    task = fit.task
+    data = task.train if not task.train.axes else task.train.taken(np.arange(min(examples, task.train.count)))
+    known = set(task.graph.variables())
+    values = {name: array for name, array in task.values(data, fit.params, fit.statistics).items() if name in known}
+    params = {name: fit.params[name] for name in task.names}
+    rest = {name: array for name, array in values.items() if name not in params}
+    path = [found for _, found in fit.recorded]
+    parts: dict[str, Callable[[], object]] = {
+        "flow": lambda: gradient_flow(task.graph, values),
+        "landscape": lambda: landscape_at(task.graph, params, rest, steps=steps, functions=task.functions, of=task.loss,
+                                       **({"directions": "pca", "path": path} if len(path) > 2 else {})),  # type: ignore[arg-type]  # options by name
+        "sharpness": lambda: sharpness_at(task.graph, params, rest, limit=40, functions=task.functions, of=task.loss),
+    }
+    found: dict[str, object] = {}
+    missing: dict[str, str] = {}
+    for name, make in parts.items():
+        try:
+            found[name] = make()
+        except SymgradError as problem:
+            missing[f"no {name}"] = str(problem).partition("\n")[0]
+    return report(task.graph, fit=fit, values=values, settings={**fit.settings, **missing}, of=task.loss, title=title,
+                  **found)  # type: ignore[arg-type]  # each of its own kind
 
 
 def _section(title: str, blocks: Iterable[Block], anchor: str) -> Section | None:

@@ -178,6 +178,10 @@ def test_errors_say_what_to_do() -> None:
         sg.flow(net, {"xx": np.ones((2, 3))})
     with pytest.raises(InputError, match="is not finite"):
         sg.flow(deep_network("linear", 3), start=1e250, sizes={"N": 2, "K": 3})
+    unknown = sg.parse("data x : vector(D)\nparam W : matrix(K, D)\nfunction g elementwise\nh = g(W*x)\nloss = norm2(h)^2")
+    for verb in (sg.flow, lambda g: sg.signal(g, of="h")):
+        with pytest.raises(sg.UnsupportedError, match="function g is unknown"):
+            verb(unknown)
     with pytest.raises(InputError, match="counted from 0"):
         sg.flow(net, sizes={"N": 2, "K": 3}, example=5)
 

@@ -102,20 +102,20 @@ def test_sharpness_is_that_of_the_dense_hessian() -> None:
 # ---------------------------------------------------------------------- directions
 def test_filters_are_read_off_how_parameters_are_used() -> None:
     net, params, _ = network()
-    axes = {n: a for n, a in filter_axes(net, net.output).items() if n in params}
+    axes = {n: a for n, a in filter_axes(net, net.output, params).items()}
     assert axes == {"l1_W": (1,), "W": (0, 1), "v": ()}
     image, F = sg.data("image", "N", 3, "H", "W"), sg.param("F", 5, 3, 2, 2)
     conv = sg.graph(loss=np.sum(sg.conv2d(image, F)))
-    assert filter_axes(conv, conv.output)["F"] == (0,)
+    assert filter_axes(conv, conv.output, ["F"])["F"] == (0,)
     text = sg.parse("examples n = 1..N\ndata x[n] : vector(D)\nparam W : matrix(D, K)\nparam U : matrix(K, D)\nparam b : vector(K)\n"
                     "sum[n](norm2(W' * x[n] + U * x[n] + b)^2)")
-    assert filter_axes(text, text.output) == {"x": (0,), "W": (1,), "U": (0,)}
+    assert filter_axes(text, text.output, text.params) == {"W": (1,), "U": (0,)}
 
 
 def test_filter_normalisation_is_its_definition() -> None:
     net, params, _ = network()
     drawn = {n: rng.normal(size=a.shape) for n, a in params.items()}
-    found = filter_normalised(drawn, params, filter_axes(net, net.output))
+    found = filter_normalised(drawn, params, filter_axes(net, net.output, params))
     for j in range(4):                                     # d_ij <- d_ij/||d_ij|| ||theta_ij||, filter by filter
         d, theta = drawn["l1_W"][:, j], params["l1_W"][:, j]
         np.testing.assert_allclose(found["l1_W"][:, j], d / np.linalg.norm(d) * np.linalg.norm(theta))

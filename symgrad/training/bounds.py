@@ -15,7 +15,7 @@ from symgrad.ops.kernels import Array
 from symgrad.training.activations import largest_slope, through
 from symgrad.training.layering import Layer
 from symgrad.training.moments import image_of
-from symgrad.training.signal import fans
+from symgrad.training.signal import contracted
 
 __all__ = ["Bound", "bound_of", "called", "slopes_within", "spectral_norm"]
 
@@ -99,7 +99,7 @@ def _times(number: float, formula: str) -> str:
 def _weights(n: Node, position: int, values: Mapping[Node, Array]) -> float | None:
     """The spectral norm of a product with weights; for a convolution the bound of its patches, sqrt(window) times that of the filters."""
     body = n.op.body
-    if body is None or fans(n, position) is None or any(e[0] == "n" for e in eq.walk(body)):
+    if body is None or contracted(n, position) is None or any(e[0] == "n" for e in eq.walk(body)):
         return None
     ref, other = (next(r for r in eq.references(body) if r[1] == k) for k in (position, 1 - position))
     bound = next(e for e in eq.walk(body) if e[0] == "S")[1]

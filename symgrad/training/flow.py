@@ -14,15 +14,16 @@ from symgrad.core.graph import Graph, as_graph
 from symgrad.core.node import Node
 from symgrad.core.table import aligned
 from symgrad.derivations import differentiate
-from symgrad.errors import InputError
+from symgrad.errors import InputError, UnsupportedError
 from symgrad.ops.kernels import Array
 from symgrad.run.executor import check_names, execute
+from symgrad.run.verify import unknown_functions
 from symgrad.training.activations import largest_slope, slope_of
 from symgrad.training.bounds import Bound, bound_of, called, slopes_within
 from symgrad.training.flow_words import why
 from symgrad.training.gaussian import expectation, function_of
 from symgrad.training.layering import Layer, layers_of
-from symgrad.training.signal import Scheme, drawn_values, fans
+from symgrad.training.signal import Scheme, contracted, drawn_values
 from symgrad.training.spectrum import WIDEST, largest_by_power, layer_jacobian, layer_map, product_spectra, singular_values
 
 __all__ = ["Distribution", "Flow", "LayerFlow", "ParameterFlow", "flow"]
@@ -160,11 +161,14 @@ def flow(net: Graph | Node, values: Mapping[str, ArrayLike] | None = None, start
     n_in Var(W) as a number) with biases of variance `bias`, data normal, sizes that nothing tells 32. layers: the values between the layers
     or the family they are; found in the graph if left out. example: the one whose Jacobians are taken.
 
-    Raises InputError for an output that is no scalar, values that do not fit or are not finite, and where no layers are found.
+    Raises InputError for an output that is no scalar, values that do not fit or are not finite, and where no layers are found;
+    UnsupportedError for unknown functions.
     """
     graph = as_graph(net)
     if graph.output.rank:
         raise InputError("the gradients of a flow are those of a loss: name a scalar `loss`, or make it the output")
+    if unknown := sorted(unknown_functions(graph.nodes())):
+        raise UnsupportedError(f"the function {unknown[0]} is unknown, and so is its slope: write a known one in its place, such as tanh")
     given = dict(values or {})
     check_names(given, graph.variables())
     graph = graph.at(given, sizes)
@@ -247,7 +251,8 @@ def _is_convolution(layer: Layer) -> bool:
 
 def _chi(layer: Layer, values: Mapping[Node, Array], last: tuple[Node, object] | None) -> float:
     """n_out Var(W) E[g'(z)^2] of g(W h + b) at the measured variances, one more with a skip connection; nan for a layer of another form."""
-    products = [(n, k) for n in layer.nodes for k, o in enumerate(n.operands) if o not in layer.nodes and o is not layer.before and fans(n, k) is not None]
+    outside = [(n, k) for n in layer.nodes for k, o in enumerate(n.operands) if o not in layer.nodes and o is not layer.before]
+    products = [(n, k) for n, k in outside if contracted(n, k) is not None]
     norms = [n for n in layer.nodes if n.op.name.startswith("standardise") or n.op.name.startswith("root_mean_square")]
     if len(products) != 1 or norms or len(slopes_within(layer)) > 1 or _is_convolution(layer):    # a stride passes part of them on
         return math.nan
@@ -266,7 +271,7 @@ def _chi(layer: Layer, values: Mapping[Node, Array], last: tuple[Node, object] |
 
 def _outputs(n: Node, position: int, W: Array) -> float:
     """How many entries behind the weights each entry before them reaches."""
-    found = fans(n, position)
+    found = contracted(n, position)
     assert found is not None
     sizes = {}
     for size, length in zip(n.operands[position].shape, W.shape, strict=True):

@@ -77,7 +77,7 @@ def landscape(net: Graph | Node, params: Values, data: Values, *, directions: st
     left_out: tuple[str, ...] = ()
     if directions == "random":
         rng = np.random.default_rng(seed)
-        axes = filter_axes(loss.graph, loss.output)
+        axes = filter_axes(loss.graph, loss.output, loss.centre)
         left_out = tuple(name for name in loss.centre if name not in axes)
         if len(left_out) == len(loss.centre):
             raise InputError("no parameter is contracted with anything, so filter-normalised directions move nothing: give directions of your own")

@@ -9,7 +9,7 @@ from symgrad.core.graph import Graph
 from symgrad.core.node import Node, Variable, exchanged, topological, variable
 from symgrad.errors import InputError
 from symgrad.training.moments import image_of
-from symgrad.training.signal import fans
+from symgrad.training.signal import contracted
 from symgrad.views.steps import steps_of
 
 __all__ = ["INPUT", "Layer", "is_parameter", "layers_of"]
@@ -158,7 +158,7 @@ def _weighted(order: Sequence[Node]) -> set[Node]:
     only: dict[Node, bool] = {}                            # whether nothing but one parameter, in whatever place, is read
     for n in order:
         only[n] = is_parameter(n) or (image_of(n) is not None and only[n.operands[0]])
-    return {n for n in order for k, o in enumerate(n.operands) if only[o] and fans(n, k) is not None}
+    return {n for n in order for k, o in enumerate(n.operands) if only[o] and contracted(n, k) is not None}
 
 
 def _label(graph: Graph, node: Node, function: Node, number: int) -> str:

@@ -213,7 +213,8 @@ class _Run:
     def _result(self, stopped: str) -> Fit:
         state = self.state
         best, statistics = (state.best, state.best_statistics) if state.best else (state.params, state.statistics)
-        return Fit(state.params, best, state.statistics, statistics, self.history, stopped, state.step, state.recorded, self.task)
+        return Fit(state.params, best, state.statistics, statistics, self.history, stopped, state.step, state.recorded, self.task,
+                   {k: self.settings[k] for k in ("optimizer", "lr", "schedule", "batch", "clip", "seed")})
 
 
 @contextmanager

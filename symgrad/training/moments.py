@@ -18,6 +18,7 @@ from symgrad.core.functions import z
 from symgrad.core.graph import Graph
 from symgrad.core.node import NUMBER, SIZE, Node, Variable
 from symgrad.core.shape import shape_text, size_expression
+from symgrad.run.verify import unknown_functions
 from symgrad.training.activations import through
 from symgrad.training.gaussian import Expectation, closed_form, expectation
 
@@ -162,6 +163,8 @@ class _Pass:
             if isinstance(missing := self.found[o], Refusal):
                 return missing
         known = {o: m for o in node.operands if isinstance(m := self.found[o], Moments)}
+        if unknown := sorted(unknown_functions([node])):
+            return Refusal(node, f"the function {unknown[0]} is unknown: write a known one in its place, such as tanh")
         if node.op.body is None:
             return Refusal(node, "it is no function of single entries, and no sum with fresh weights")
         if image_of(node) is not None:

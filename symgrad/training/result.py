@@ -24,7 +24,7 @@ class Fit:
     params: the parameters after the last step. best: those of the epoch with the least validation loss; without validation data, `params`.
     statistics, best_statistics: the running mean and variance of every batch norm with them. history: see `History`. stopped: "finished",
     "early" (no better for `patience` epochs) or "interrupted" (Ctrl-C). steps: how many were taken. recorded: (step, parameters) kept on the
-    way, the start as step 0.
+    way, the start as step 0. settings: what it was made with, for reports.
     """
 
     params: Mapping[str, Array]
@@ -36,6 +36,7 @@ class Fit:
     steps: int
     recorded: tuple[tuple[int, Mapping[str, Array]], ...]
     task: Task = field(repr=False)
+    settings: Mapping[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.history.table()

@@ -22,7 +22,7 @@ from symgrad.run.executor import execute
 from symgrad.run.sampling import sample
 from symgrad.training.moments import Draw, Moments, Refusal, image_of, moments_of, shown
 
-__all__ = ["ASSUMPTIONS", "SCHEMES", "Measured", "Scheme", "Signal", "SignalValue", "drawn_values", "fans", "signal", "weight_variance"]
+__all__ = ["ASSUMPTIONS", "SCHEMES", "Measured", "Scheme", "Signal", "SignalValue", "drawn_values", "contracted", "signal", "weight_variance"]
 
 Scheme: TypeAlias = str | float | Mapping[str, str | float]
 """A word ("he_normal"), n_in Var(W) as a number, or either by the name of a parameter ("" for all others)."""
@@ -239,7 +239,7 @@ def _draw_of(node: Node, readers: Mapping[Node, Sequence[Node]], start: Scheme, 
             return Refusal(node, f"it is no normal data: give inputs={{{node.name!r}: (mean, variance)}}")
         return Draw(sp.S.Zero, sp.S.One)
     used = list(_uses(node, readers))
-    sums = [f for n, k in used if (f := fans(n, k)) is not None]
+    sums = [f for n, k in used if (f := contracted(n, k)) is not None]
     if sums:
         scheme = start.get(node.name, start.get("", "he_normal")) if isinstance(start, Mapping) else start
         kind = "normal" if not isinstance(scheme, str) else "orthogonal" if scheme == "orthogonal" else "uniform" if scheme.endswith("_uniform") else "normal"
@@ -271,7 +271,7 @@ def _uses(node: Node, readers: Mapping[Node, Sequence[Node]]) -> list[tuple[Node
     return out
 
 
-def fans(node: Node, position: int) -> tuple[Expr, Expr] | None:
+def contracted(node: Node, position: int) -> tuple[Expr, Expr] | None:
     """(inputs, outputs) of a weight by the sum that it stands in: the axes it is summed over, and the others with the window of a convolution."""
     body = node.op.body
     if body is None or body[0] not in "*S":
