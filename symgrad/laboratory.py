@@ -98,13 +98,13 @@ def report(net: Graph | Node, *, fit: Run | None = None, flow: Flow | None = Non
     """One report of a run: the network and its picture, its gradients, curves, activations, gradient flow, landscape, and the numbers behind them.
 
     fit: what `sg.fit` returned. landscape: one, or several by name, which are set beside each other. values: arrays by variable, for the
-    distribution of the values on the way, at the parameters of `fit` where none are among them; the gradients are checked there too.
+    distribution of the values on the way, at the parameters of `fit` where none are among them.
     settings: what the run was made with (seed, optimiser, ...), printed last. What is not given has no section.
     Raises as `differentiate` does, InputError for values that do not fit, MissingExtraError where a plot is needed without matplotlib.
     """
     graph = as_graph(net)
     d = differentiate(graph, of=of)
-    found = [_network(d), _gradients(d, values, fit)]
+    found = [_network(d), _gradients(d)]
     if fit is not None:
         found.append(_training(fit))
     if values is not None:
@@ -179,18 +179,15 @@ def _network(d: Derivation) -> Section | None:
     return _section("The network", blocks, "network")
 
 
-def _gradients(d: Derivation, values: Mapping[str, ArrayLike] | None, fit: Run | None) -> Section | None:
-    """The closed forms, and their check at the values where these are complete, else at random ones."""
+def _gradients(d: Derivation) -> Section | None:
+    """The closed forms, and their check at random values."""
     typeset, blocks = Typesetter(d.graph), list[Block]()
     for name, derivative in list(d.derivatives.items())[:_FORMS]:
         blocks += _gradient(typeset, d.of, name, derivative)
     if len(d.derivatives) > _FORMS:
         blocks.append(Paragraph(words(f"{len(d.derivatives) - _FORMS} more parameters have gradients of their own, derived and checked alike.")))
-    known = {**({} if fit is None else fit.params), **(values or {})}
-    whole = bool(known) and set(d.graph.variables()) <= set(known)
-    made = d.verify(known if whole else None)
-    where = " At the values of this report." if whole else " At random values."
-    blocks.append(Check(made.ok, words(f"{'Every gradient was' if made.ok else 'A gradient is'} {made}.", where), None))
+    made = d.verify()                                      # not at the data: of so many units some are next to a kink, where differences mislead
+    blocks.append(Check(made.ok, words(f"{'Every gradient was' if made.ok else 'A gradient is'} {made}. At random values."), None))
     return _section("The gradients", blocks, "gradients")
 
 

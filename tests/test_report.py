@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import symgrad as sg
+from symgrad.cli import main
 from symgrad.errors import InputError, MissingExtraError
 from symgrad.explain.document import Check, Picture, Section, Table, walk
-from symgrad.laboratory import Report, report
+from symgrad.laboratory import Report, report, report_of
 from symgrad.render.plots import plot
 from symgrad.training.lanczos import Eigenvalues
 
@@ -204,3 +205,35 @@ def test_tables_are_cut_where_they_are_long() -> None:
     made = report(sg.graph(loss=loss**2))
     table = next(e for e in walk(made.document) if isinstance(e, Table))
     assert len(table.rows) == 62 and "10 more" in str(made) and "140" in str(made) and "58 more parameters" in str(made)
+
+
+def test_the_report_of_a_run_has_every_section(tmp_path: Path) -> None:
+    net = sg.parse("examples n = 1..N\nsize K = 6\ndata x[n] : vector(D)\ndata y[n] : scalar\nparam W1 : matrix(D, K)\nparam W2 : matrix(K, K)\nparam v : vector(K)\n"
+                   "h1[n] = relu(W1' * x[n])\nh2[n] = relu(W2' * h1[n])\nloss = sum[n]((v' * h2[n] - y[n])^2) / N")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3))
+    fit = sg.fit(net, {"x": x, "y": x[:, 0] ** 2}, epochs=4, batch=10, lr=0.01, record=2, seed=1)
+    made = report_of(fit, title="a run", steps=5)
+    titles = ["".join(part.text for part in block.title if hasattr(part, "text")) for block in made.document.blocks]
+    assert titles == ["The network", "The gradients", "Training", "Values on the way", "Gradient flow", "The landscape", "The numbers"]
+    text = str(made)
+    assert "seed" in text and "Adam" in text and "WRONG" not in text and "no flow" not in text
+    assert made.save(tmp_path / "run.html").stat().st_size > 100_000
+
+
+def test_what_a_network_has_no_answer_for_is_said() -> None:
+    net = sg.parse("examples n = 1..N\ndata x[n] : scalar\nparam w : scalar\nfunction q(y)\nloss = sum[n](q(w * x[n]))")
+    fit = sg.fit(net, {"x": np.arange(4.0)}, epochs=1, functions={"q": "tanh"})
+    assert "no flow" in str(report_of(fit, steps=3))
+
+
+def test_the_commands_write_documents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = tmp_path / "net.sg"
+    net.write_text("examples n = 1..N\nsize K = 5\ndata x[n] : vector(D)\ndata y[n] : scalar\nparam W : matrix(D, K)\nparam U : matrix(K, K)\nparam v : vector(K)\n"
+                   "h1[n] = tanh(W' * x[n])\nh2[n] = tanh(U' * h1[n])\nloss = sum[n]((v' * h2[n] - y[n])^2) / N", encoding="utf-8")
+    np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).normal(size=(20, 3)), y=np.arange(20.0) / 20)
+    assert main(["flow", str(net), "--out", str(tmp_path / "flow.html")]) == 0
+    assert main(["train", str(net), "--data", str(tmp_path / "data.npz"), "--epochs", "2", "--report", str(tmp_path / "run.md"), "--out", str(tmp_path / "p.npz")]) == 0
+    assert "Gradient flow" in (tmp_path / "flow.html").read_text(encoding="utf-8")
+    assert "Training" in (tmp_path / "run.md").read_text(encoding="utf-8")
+    assert main(["flow", str(net), "--out", str(tmp_path / "flow.bmp")]) == 2 and ".bmp" in capsys.readouterr().err
