@@ -136,6 +136,7 @@ from symgrad.interop.neural import (
     softmax as softmax,
 )
 from symgrad.interop.numpy_tracing import trace as trace
+from symgrad.laboratory import report as report
 from symgrad.marking.checking import check as check
 from symgrad.marking.checking import check_steps as check_steps
 from symgrad.marking.verdict import Verdict as Verdict
@@ -156,6 +157,15 @@ from symgrad.results import (
     Derivative as Derivative,
 )
 from symgrad.run.gate import ungated as ungated
+from symgrad.training.flow import flow as flow
+from symgrad.training.flow_grid import flow_grid as flow_grid
+from symgrad.training.init import initial as initial
+from symgrad.training.landscape import landscape as landscape
+from symgrad.training.landscape import sharpness as sharpness
+from symgrad.training.loop import fit as fit
+from symgrad.training.result import Fit as Fit
+from symgrad.training.signal import signal as signal
+from symgrad.training.variance import variance_map as variance_map
 from symgrad.verbs import (
     as_record as as_record,
 )

@@ -1,6 +1,7 @@
 """The command line: texts and files in, derivatives, solutions and pictures out; exit status 0 fine, 1 the answer is no, 2 bad input."""
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import sys
@@ -28,6 +29,7 @@ LAYOUTS = ("numerator", "denominator")
 DETAILS = ("brief", "standard", "full")
 DELTAS = ("delta", "d", "bar", "grad")
 PICTURES = ("forward", "backward", "both", "schedule", "paths", "values", "jacobian")
+LABORATORY = {"train": "cli_lab", "flow": "cli_flow"}           # commands that stand in files of their own
 GENERATED = "generated"
 RANK, DIGITS = 6, 9
 
@@ -136,7 +138,19 @@ def _names(wrt: str | None) -> list[str] | None:
     return [w.strip() for w in wrt.split(",") if w.strip()] if wrt is not None else None
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+class _Group(click.Group):
+    """The commands, those of the laboratory in a file of their own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *LABORATORY]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in LABORATORY:
+            return super().get_command(ctx, name)
+        return importlib.import_module(f"symgrad.{LABORATORY[name]}").COMMANDS[name]   # type: ignore[no-any-return]  # a table of commands
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__)
 @click.pass_context
 def cli(context: click.Context) -> None:

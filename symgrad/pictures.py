@@ -23,9 +23,8 @@ from symgrad.explain.values import easy_functions, easy_values
 from symgrad.explain.worth import worth_at
 from symgrad.plan.residuals import Plan
 from symgrad.render import files
-
+from symgrad.render.animation import to_animated_svg, to_gif
 from symgrad.render.dot import to_dot
-to_animated_svg=to_gif=None
 from symgrad.render.graph_page import to_graph_page
 from symgrad.render.mermaid import to_mermaid
 from symgrad.render.raster import to_picture_pdf, to_png

@@ -14,7 +14,7 @@ import pytest
 from diagrams import ALL, EVIL, chain, layers, network, stepped, wild
 
 from symgrad.errors import InputError
-from symgrad.explain.diagram import Box, Diagram, Fact
+from symgrad.explain.diagram import Box, Diagram, Fact, Group
 from symgrad.explain.folding import folded, states
 from symgrad.render.graph_page import to_graph_page
 
@@ -122,10 +122,13 @@ def test_what_cannot_be_folded_is_said() -> None:
         to_graph_page(stepped(), start={"block 9"})
     with pytest.raises(InputError, match="light, dark, auto"):
         to_graph_page(stepped(), theme="pink")
-    timed = Diagram("", tuple(Box(name, name, name, span=(k, None), group="pass") for k, name in enumerate("ab")))
-    assert 'id="folds"' not in to_graph_page(timed)
-    with pytest.raises(InputError, match="over time"):
-        to_graph_page(timed, start={"pass"})
+
+
+def test_steps_of_a_picture_over_time_fold_within_their_pass() -> None:
+    timed = Diagram("", tuple(Box(name, name, name, span=(k, None), group="middle" if name in "bc" else "pass") for k, name in enumerate("abcd")),
+                    groups=(Group("middle", "pass", 2),))
+    assert '"groups":["middle"]' in to_graph_page(timed).replace(": ", ":")
+    assert "fold:middle" in to_graph_page(timed, start={"middle"}).split("<template")[0]
 
 
 def test_formulas_are_set_as_long_as_they_are_few() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import networkx
 import pytest
-from diagrams import EVIL, chain, residual, stepped
+from diagrams import EVIL, layers, residual, stepped
 
 from symgrad.explain.diagram import Arrow, Box, Diagram
 from symgrad.explain.folding import folded
@@ -117,14 +117,14 @@ def test_the_picture_is_dragged_and_zoomed(show: Callable[..., Any]) -> None:
 
 
 def test_a_long_picture_begins_where_it_can_be_read(show: Callable[..., Any]) -> None:
-    page = show(chain(60))
-    tall = page.locator(box("h1")).bounding_box()["height"]
-    assert tall > 25 and middle(page, "h0")[1] < 200
+    page = show(layers(400))
+    tall = page.locator(box("n0")).bounding_box()["height"]
+    assert tall > 14
     page.keyboard.press("0")
-    assert page.locator(box("h1")).bounding_box()["height"] < tall / 3
+    assert page.locator(box("n0")).bounding_box()["height"] < 0.8 * tall
     ground = page.locator("#stage").bounding_box()
-    for name in ("h0", "h60"):
-        assert ground["y"] < middle(page, name)[1] < ground["y"] + ground["height"]
+    for name in ("n0", "n399"):
+        assert ground["x"] < middle(page, name)[0] < ground["x"] + ground["width"] and ground["y"] < middle(page, name)[1] < ground["y"] + ground["height"]
 
 
 def test_two_fingers_zoom(show: Callable[..., Any]) -> None:
@@ -181,8 +181,9 @@ def test_groups_fold_and_unfold(show: Callable[..., Any]) -> None:
     page.focus(box("fold:blocks"))
     page.keyboard.press("Enter")
     assert marked(page) == every and page.evaluate("document.activeElement.ariaLabel") == "Fold blocks"
+    page.click("#fit")
     at = page.locator('[data-group="output layer"] .frame >> nth=0').bounding_box()
-    page.mouse.dblclick(at["x"] + at["width"] / 2, at["y"] + at["height"] - 3)
+    page.mouse.dblclick(at["x"] + 2, at["y"] + at["height"] - 2)
     assert marked(page) == every - {"v", "yhat"} | {"fold:output layer"}
     page.click("#foldall")
     assert marked(page) == {"x", "fold:blocks", "fold:output layer", "fold:target & loss"} and page.is_disabled("#foldall")
@@ -313,6 +314,7 @@ def test_without_scripts_it_is_a_picture(show: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("height", [800, 360])
 def test_nothing_sticks_out_of_a_narrow_screen(show: Callable[..., Any], height: int) -> None:
     page = show(width=400, height=height)
+    page.keyboard.press("0")
     page.click(box("z2"))
     page.click("#on")
     outside = """() => [...document.querySelectorAll("header *, #panel, #zoom, #steps *")].filter(part => !part.closest(".chips, .formula, svg"))

@@ -204,7 +204,7 @@
   }
   stage.addEventListener("click", event => { if (!camera.moved() && event.detail < 2) press(event.target); });
   stage.addEventListener("dblclick", event => {
-    const group = event.target.closest(".group");
+    const group = document.elementsFromPoint(event.clientX, event.clientY).map(part => part.closest(".group")).find(Boolean);
     if (group && !camera.moved()) fold(outer(group));
   });
 

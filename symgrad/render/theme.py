@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["DARK", "LIGHT", "Colours", "Theme", "page_colours", "style_sheet"]
+__all__ = ["DARK", "LIGHT", "Colours", "Theme", "colours_of", "page_colours", "style_sheet"]
 
 Theme = Literal["light", "dark", "auto"]
 
@@ -45,11 +45,19 @@ def style_sheet(theme: Theme, scope: str) -> str:
 def page_colours(theme: Theme) -> str:
     """CSS variables with the colours of a picture, --paper, --ink, the borders --op, --param and so on, for the page that it stands in."""
     def variables(colours: Colours) -> str:
-        named = (*((kind, border) for kind, _, border in colours.boxes), ("paper", colours.paper), ("ink", colours.ink), ("small", colours.small),
-                 ("line", colours.line), ("back", colours.back), ("kept", colours.kept), ("frame", colours.frame))
-        return f":root{{{';'.join(f'--{name}:{colour}' for name, colour in named)}}}"
+        return f":root{{{';'.join(f'--{name}:{colour}' for name, colour in _named(colours).items())}}}"
     sheet = f":root{{color-scheme:{'light dark' if theme == 'auto' else theme}}}" + variables(DARK if theme == "dark" else LIGHT)
     return sheet + (f"@media (prefers-color-scheme:dark){{{variables(DARK)}}}" if theme == "auto" else "")
+
+
+def colours_of(theme: Literal["light", "dark"]) -> dict[str, str]:
+    """The same colours by name: paper, ink, the borders op, param and so on."""
+    return _named(DARK if theme == "dark" else LIGHT)
+
+
+def _named(colours: Colours) -> dict[str, str]:
+    return {**{kind: border for kind, _, border in colours.boxes}, "paper": colours.paper, "ink": colours.ink, "small": colours.small,
+            "line": colours.line, "back": colours.back, "kept": colours.kept, "frame": colours.frame}
 
 
 def _colours(colours: Colours, scope: str) -> str:

@@ -1,0 +1,1 @@
+"""Networks and data come in; trained parameters and what is known of their training go out."""
