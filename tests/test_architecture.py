@@ -25,7 +25,7 @@ DOCUMENTS = {"document", "diagram", "folding"}                     # all that a 
 HUBS = {"symgrad/__init__.py", "symgrad/cli.py", "symgrad/cli_lab.py", "symgrad/cli_flow.py"}   # import inside functions, so that `--help` is quick
 OPTIONAL = {
     "ziamath", "ziafont", "latex2mathml", "lark", "rich", "click", "typst", "nbformat", "resvg_py", "matplotlib",
-    "torch", "jax", "jaxlib", "starlette", "uvicorn", "sklearn",
+    "torch", "jax", "jaxlib", "PIL", "starlette", "uvicorn", "sklearn",
 }
 AT_THE_TOP = {("click", f"symgrad/{file}.py") for file in ("cli", "cli_lab", "cli_flow")}   # what a file is about may stand at its top
 RUNS_OWN_CODE = {"symgrad/run/numpy_backend.py"}          # compiles the programs that symgrad itself writes

@@ -32,7 +32,8 @@ def to_dot(diagram: Diagram) -> str:
     from graphviz import Digraph
 
     steps = rows(diagram)
-    graph = Digraph(graph_attr={"rankdir": "TB" if steps or diagram.direction == "TB" else "LR"}, node_attr={"fontname": "DejaVu Sans"},
+    graph = Digraph(graph_attr={"rankdir": "TB" if steps or diagram.direction == "TB" else "LR", "fontname": "DejaVu Sans"},
+                    node_attr={"fontname": "DejaVu Sans"},
                     edge_attr={"fontname": "DejaVu Sans", "fontsize": "11"})
     if diagram.title.strip():
         graph.attr(label=_escaped(diagram.title), labelloc="t")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from symgrad.core.node import growing
 from symgrad.errors import InputError
 from symgrad.explain.diagram import Arrow, Box, Cells, Diagram
 from symgrad.render.curves import attached, beside, towards
@@ -23,8 +24,8 @@ __all__ = ["Face", "Route", "Figure", "figure", "fitted", "title_lines"]
 PAGE = Size(900, math.inf)                           # the room of a picture, in pixels, unless something else is said
 _NAME, _SHAPE, _LABEL, _GROUP, _NOTE = 14.0, 10.5, 11.5, 10.5, 11.5    # letter sizes, pixels
 _WIDEST, _TALLEST = 260.0, 170.0                     # a formula beyond that is drawn smaller, then replaced by plain text
-_MANY = 200                                          # boxes above which the direction is chosen without trying both
-_LETTERS = 12_000                                    # of LaTeX that differs, above which all is plain text: formulas take 3 s by then
+_MANY = 200                                          # boxes above which not both directions are tried,
+_LETTERS = 5_000                                     # and more letters of LaTeX than that are plain text: formulas take 2 s by then
 _AIR = 12.0                                          # room that a label has beyond its own size
 _AWAY = 2.5                                          # how far the label is moved away from its arrow within that room
 _LANE = 3.4                                          # half the distance of a forward arrow from its backward arrow
@@ -85,6 +86,7 @@ class Figure:
     notes: tuple[tuple[Drawing, Point], ...] = ()
 
 
+@growing()
 def figure(diagram: Diagram, room: Size = PAGE) -> Figure:
     """The diagram laid out; "auto" runs to the right if that fits the room, or else in the direction that fits it better.
 
@@ -148,7 +150,9 @@ def _over_time(diagram: Diagram) -> Figure:
 
 
 def _is_cheap(diagram: Diagram) -> bool:
-    """All formulas take too long to draw."""
+    """To draw all formulas takes too long."""
+    if len(diagram.boxes) <= _MANY:
+        return False
     formulas = {tex for box in diagram.boxes for tex in (box.tex, box.shape_tex, box.note_tex)} | {arrow.tex for arrow in diagram.arrows}
     return sum(map(len, formulas)) > _LETTERS
 

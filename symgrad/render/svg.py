@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
+from symgrad.core.node import growing
 from symgrad.errors import InputError
 from symgrad.explain.diagram import BoxKind, Cells, Diagram
 from symgrad.render.curves import arrow, samples
@@ -97,6 +98,7 @@ class Writer:
         self.figure, self.prefix, self.scope, self.glyphs = drawn, prefix, scope, glyphs
         self.names = {box.id: box.text for box in drawn.diagram.boxes}
 
+    @growing()
     def picture(self, theme: Theme | None, extra: Extra | None = None) -> str:
         """The `<svg>`; with no theme its title, its style and its outlines stand elsewhere on the page."""
         drawn = self.figure
@@ -307,4 +309,5 @@ def _pairs(points: Iterable[Point]) -> str:
 
 def at(number: float, digits: int = 1) -> str:
     """A number, rounded, as short as it can be written."""
-    return f"{round(number, digits) + 0.0:.{digits}f}".rstrip("0").rstrip(".")
+    text = f"{number:.{digits}f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
