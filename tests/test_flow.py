@@ -196,5 +196,5 @@ def test_the_command_writes_tables_and_json(tmp_path: Path, capsys: pytest.Captu
     assert main(["flow", net, "--layers", "h_1,h_3", "--out", str(tmp_path / "f.json")]) == 0
     assert [r["name"] for r in json.loads((tmp_path / "f.json").read_text())["layers"]] == ["h_3"]
     capsys.readouterr()
-    for wrong, message in ((["--out", "f.png"], "as .txt or .json"), (["--size", "H"], "of the form"), (["--init", "hee"], "did you mean"), (["--wrt", "Wi"], "all")):
+    for wrong, message in ((["--out", "f.png"], "no format for a document"), (["--size", "H"], "of the form"), (["--init", "hee"], "did you mean"), (["--wrt", "Wi"], "all")):
         assert main(["flow", net, *wrong]) == 2 and message in capsys.readouterr().err

@@ -83,6 +83,9 @@ def time_flaws(drawn: Figure) -> list[str]:
     for room in (*layout.boxes, *notes):
         found += [f"the lifeline {line.rect} runs over {room}" for line in drawn.lifelines if line.rect.meets(room)]
         found += [f"the arrow {route.number} runs over {room}" for route in drawn.routes for point in samples(route.curve, 12) if room.grown(-1).holds(_dot(point))]
+    found += [f"the lifeline {line.rect} ends above where it begins" for line in drawn.lifelines if line.rect.bottom <= line.rect.top]
+    straight = [route.curve[-1] for route in drawn.routes if len(route.curve) == 4]
+    found += [f"two arrows end at {one}" for k, one in enumerate(straight) for other in straight[:k] if abs(one.x - other.x) + abs(one.y - other.y) < 2]
     found += [f"note {note} over a box" for note in notes for box in layout.boxes if note.meets(box)]
     steps = sorted((face.box.span[0], rect.centre.y) for face, rect in zip(drawn.faces, layout.boxes, strict=True))
     found += [f"the step {after[0]} is not below the step {before[0]}" for before, after in pairwise(steps) if (before[0] < after[0]) != (before[1] < after[1] - 1)]
@@ -156,7 +159,8 @@ def test_the_checker_of_pictures_over_time_finds_flaws() -> None:
     over = replace(good, notes=((note, Point(boxes[0].left, corner.y)), *good.notes[1:]))
     for wrong in (replace(good, layout=swapped), replace(good, lifelines=(through,)), over, replace(good, notes=(good.notes[0], (good.notes[1][0], corner))),
                   replace(good, routes=(replace(good.routes[0], curve=(Point(0, 0), Point(0, 0), boxes[4].centre, boxes[4].centre)),)),
-                  replace(good, lifelines=(replace(line, rect=line.rect._replace(bottom=5000)),))):
+                  replace(good, lifelines=(replace(line, rect=line.rect._replace(bottom=5000)),)), replace(good, routes=(good.routes[0], good.routes[0])),
+                  replace(good, lifelines=(replace(line, rect=line.rect._replace(bottom=line.rect.top - 1)),))):
         assert time_flaws(wrong)
 
 

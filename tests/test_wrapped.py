@@ -79,6 +79,63 @@ def test_the_checker_of_columns_finds_flaws() -> None:
         assert flaws(before, wrong, sketch)
 
 
+def runs(layout: Layout) -> list[tuple[int, Rect]]:
+    """The straight ways in the gutters, with the numbers of their lines; no engine draws these, its lines are bent."""
+    found = []
+    for number, curve in enumerate(layout.curves):
+        for a, b, c, d in (curve[k:k + 4] for k in range(0, len(curve) - 1, 3)):
+            if a == b and c == d and (abs(a.x - d.x) < 1e-6 or abs(a.y - d.y) < 1e-6):
+                found.append((number, Rect(min(a.x, d.x), min(a.y, d.y), max(a.x, d.x), max(a.y, d.y))))
+    return found
+
+
+def tangled(layout: Layout) -> list[str]:
+    """Ways in the gutters that cross others or lie upon them."""
+    found = runs(layout)
+    return [f"{one} and {other}" for k, one in enumerate(found) for other in found[:k] if one[0] != other[0]
+            and min(one[1].right, other[1].right) - max(one[1].left, other[1].left) > -3 and min(one[1].bottom, other[1].bottom) - max(one[1].top, other[1].top) > -3]
+
+
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+@pytest.mark.parametrize("seed", range(4))
+def test_lines_in_gutters_neither_cross_nor_touch(direction: str, seed: int) -> None:
+    after = into_columns(place_in_layers(ribbon(direction, seed=seed)), direction)
+    assert len(runs(after)) > 20 and not tangled(after)
+    first, other = runs(after)[0], next(run for run in runs(after) if run[0] != runs(after)[0][0])
+    assert tangled(replace(after, curves=tuple(after.curves[first[0]] if k == other[0] else curve for k, curve in enumerate(after.curves))))
+
+
+def line(*points: tuple[float, float]) -> tuple[Point, ...]:
+    """A curve through points, straight from one to the next."""
+    found = [Point(*points[0])]
+    for before, after in pairwise(points):
+        found += [Point(*(0.7 * a + 0.3 * b for a, b in zip(before, after, strict=True))), Point(*(0.3 * a + 0.7 * b for a, b in zip(before, after, strict=True))), Point(*after)]
+    return tuple(found)
+
+
+def tower(*curves: tuple[Point, ...]) -> Layout:
+    """A hundred boxes one below the other, and lines."""
+    return Layout("x", Size(80, 5000), tuple(Rect(0, 50 * k, 40, 50 * k + 30) for k in range(100)), curves, (None,) * len(curves))
+
+
+def test_cuts_are_made_where_few_lines_cross() -> None:
+    """Lines beside the boxes leave three gaps, far from where columns of the same height would end."""
+    quiet = [(0, 13), (14, 30), (31, 46), (47, 99)]
+    lines = [line((45 + 3 * k, 50 * first + 31), (45 + 3 * k, 50 * last + 19)) for first, last in quiet for k in range(5)]
+    after = into_columns(tower(*lines), "TB")
+    starts = [k for k, (one, other) in enumerate(pairwise(after.boxes), 1) if other.top < one.top]
+    assert {14, 31, 47} <= set(starts) and all(len(curve) == 4 for curve in after.curves[:15])
+
+
+def test_a_line_that_turns_round_is_not_cut() -> None:
+    turning = line((45, 40), (60, 3000), (50, 1000), (70, 4900))
+    after = into_columns(tower(turning), "TB")
+    assert after.curves[0] == turning and all(one.top < other.top for one, other in pairwise(after.boxes)), "there is no gap that it leaves"
+    shorter = line((45, 40), (60, 1100), (50, 500), (70, 900))
+    after = into_columns(tower(shorter), "TB")
+    assert len(after.curves[0]) == len(shorter) and [b.x - a.x for a, b in zip(shorter, after.curves[0], strict=True)] == pytest.approx([4.0] * len(shorter))
+
+
 def test_columns_are_read_one_after_the_other() -> None:
     """Down each column, and then on at the head of the next one to the right."""
     drawn = figure(chain(200))

@@ -113,7 +113,7 @@ class Graph(Shown):
         return _whole(sp.expand(sum((self._entries(s) for s in self.shapes.values()), sp.Integer(0))))
 
     def _entries(self, shape: Shape) -> sp.Expr:
-        return sp.prod([size_expression(s) for s in shape]).subs({size_expression(n): k for n, k in self.sizes.items()})
+        return sp.Mul(*[size_expression(s) for s in shape]).subs({size_expression(n): k for n, k in self.sizes.items()})
 
     def summary(self) -> str:
         """A table of the parameters: name, shape, how many numbers each holds, and the total."""
