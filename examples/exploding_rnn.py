@@ -1,7 +1,10 @@
 """A recurrent network whose gradient explodes over forty steps: why, in singular values, and training with and without clipping."""
+import importlib.util
+
 import numpy as np
 
 import symgrad as sg
+from symgrad.training.clip import clipped
 
 STEPS, STATES, INPUTS, EXAMPLES = 40, 16, 2, 32
 net = sg.parse("""
@@ -29,30 +32,27 @@ print(found.why, "\n")
 assert np.isclose(found.layers[-1].product_largest, 1.2 ** len(found.layers)) and np.isclose(found.layers[5].largest, 1.2)
 assert "explodes" in found.why
 
-
-def clipped(gradients: dict[str, np.ndarray], bound: float) -> dict[str, np.ndarray]:
-    """The gradients within a global norm (Pascanu et al. 2013); `sg.fit(clip=("global", 1.0))` does the same."""
-    norm = np.sqrt(sum(float(np.sum(g**2)) for g in gradients.values()))
-    return {k: g * min(1.0, bound / norm) for k, g in gradients.items()}
-
-
 program = sg.compile(sg.differentiate(net))
 
 
-def trained(bound: float, rate: float = 0.01, epochs: int = 300) -> list[float]:
-    """The losses of gradient descent."""
+def trained(clip: tuple[str, float] | None, rate: float = 0.01, epochs: int = 300) -> list[float]:
+    """The losses of gradient descent; `sg.fit(clip=...)` clips in the same way."""
     params, losses = dict(start), []
     for _ in range(epochs):
         loss, gradients = program(**data, **params)
         losses.append(float(loss))
         if not np.isfinite(loss) or loss > 1e12:
             break
-        gradients = clipped(gradients, bound)
+        gradients = clipped(gradients, clip)
         params = {k: p - rate * gradients[k] for k, p in params.items()}
     return losses
 
 
-without, within = trained(np.inf), trained(1.0)
+without, within = trained(None), trained(("global", 1.0))
 print(f"without clipping: loss {without[0]:.3g}, then {', '.join(f'{x:.2g}' for x in without[1:6])} ...: stopped after {len(without)} steps")
 print(f"clipped at global norm 1: loss {within[0]:.3g} after {len(within)} steps {within[-1]:.3g}")
 assert len(without) < 20 and within[-1] < 0.05 * within[0]
+if importlib.util.find_spec("matplotlib"):               # to see: one line leaves the page at once, the other comes down
+    from symgrad.render.plots import Curves, Layers, plot
+    plot(Curves({"without": np.minimum(without, 1e6), "clipped": within}, title="Training", log=True),
+         Layers(found.names, {"product": found.columns["product: largest"]}, "singular value", "Product of Jacobians"), columns=2).save("exploding_rnn.svg")

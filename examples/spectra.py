@@ -5,6 +5,8 @@ Exact solutions to the nonlinear dynamics of learning in deep linear neural netw
 Ganguli, Resurrecting the sigmoid in deep learning through dynamical isometry (2017): the mean of the squared singular values is
 chi^L, and their variance over the squared mean is L (mu_2/mu_1^2 - 1 - s_1) with mu_k = E[g'(z)^(2k)], s_1 = -1 for Gaussian weights, 0 for orthogonal ones.
 """
+import importlib.util
+
 import numpy as np
 
 import symgrad as sg
@@ -22,8 +24,9 @@ def squared(activation: str, depth: int, start: str | float) -> np.ndarray:
 
 
 print("linear layers, Gaussian weights of variance 1/n: mean(s^2k), measured and Fuss-Catalan")
+spectra = {}
 for depth in (1, 2, 4):
-    s = squared("linear", depth, 1.0)
+    s = spectra[f"depth {depth}"] = squared("linear", depth, 1.0)
     moments = [(float(np.mean(s**k)), fuss_catalan(depth, k)) for k in (1, 2, 3)]
     largest = (depth + 1)**(depth + 1) / depth**depth
     print(f"  depth {depth}: " + ", ".join(f"{m:.3f} ({t:g})" for m, t in moments) + f"; largest {s.max():.2f}, edge of the spectrum {largest:.2f}")
@@ -45,3 +48,7 @@ for activation, start, s1 in (("relu", "he_normal", -1), ("relu", "orthogonal", 
     measured = float(s.var() / s.mean()**2)
     print(f"  {activation:8} {start!s:10} mean {s.mean():.3f} ({mean:.3f}), variance {measured:.2f} ({variance:.2f})")
     assert abs(s.mean() / mean - 1) < 0.1 and abs(measured / variance - 1) < 0.15
+
+if importlib.util.find_spec("matplotlib"):               # to see: the deeper the product, the more of its singular values are next to 0 and the larger the last
+    from symgrad.render.plots import Ridges, plot
+    plot(Ridges(spectra, "squared singular value", "Products of Gaussian matrices")).save("spectra.svg")
