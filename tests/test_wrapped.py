@@ -119,18 +119,18 @@ def tower(*curves: tuple[Point, ...]) -> Layout:
 
 
 def test_cuts_are_made_where_few_lines_cross() -> None:
-    """Lines beside the boxes leave three gaps, far from where columns of the same height would end."""
-    quiet = [(0, 13), (14, 30), (31, 46), (47, 99)]
+    """Lines beside the boxes leave three gaps, which are not where columns of the same height would end: at 14, 29 and 44."""
+    quiet = [(0, 13), (14, 25), (26, 41), (42, 99)]
     lines = [line((45 + 3 * k, 50 * first + 31), (45 + 3 * k, 50 * last + 19)) for first, last in quiet for k in range(5)]
     after = into_columns(tower(*lines), "TB")
     starts = [k for k, (one, other) in enumerate(pairwise(after.boxes), 1) if other.top < one.top]
-    assert {14, 31, 47} <= set(starts) and all(len(curve) == 4 for curve in after.curves[:15])
+    assert {14, 26, 42} <= set(starts) and all(len(curve) == 4 for curve in after.curves[:15])
 
 
 def test_a_line_that_turns_round_is_not_cut() -> None:
     turning = line((45, 40), (60, 3000), (50, 1000), (70, 4900))
     after = into_columns(tower(turning), "TB")
-    assert after.curves[0] == turning and all(one.top < other.top for one, other in pairwise(after.boxes)), "there is no gap that it leaves"
+    assert after.curves[0] == turning and after.boxes == tower().boxes, "there is no gap that it leaves but those at the ends"
     shorter = line((45, 40), (60, 1100), (50, 500), (70, 900))
     after = into_columns(tower(shorter), "TB")
     assert len(after.curves[0]) == len(shorter) and [b.x - a.x for a, b in zip(shorter, after.curves[0], strict=True)] == pytest.approx([4.0] * len(shorter))

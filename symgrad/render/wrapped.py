@@ -102,7 +102,8 @@ def _cuts(gaps: Sequence[_Gap], long: float, many: int) -> list[_Gap]:
     cuts: list[_Gap] = []
     top, due = 0.0, long / many
     while long - top > 1.3 * due:
-        near = [gap for gap in gaps if 0.8 * due < gap.top - top < 1.15 * due] or [gap for gap in gaps if gap.top - top > due][:1]
+        near = [gap for gap in gaps if 0.8 * due < gap.top - top < 1.15 * due]
+        near = near or [gap for gap in gaps if gap.top - top > due and long - gap.bottom > 0.3 * due][:1]
         if not near:
             break
         cuts.append(min(near, key=lambda gap, top=top: (gap.lines, abs(gap.top - top - due))))  # type: ignore[misc]  # mypy infers no defaults in lambdas
