@@ -1,6 +1,8 @@
-"""The laboratory's commands: a network and data in; trained parameters, tables and files out."""
+"""The laboratory's commands, `train` and `flow`: a network and data in; trained parameters, tables and files out."""
 from __future__ import annotations
 
+import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from symgrad.cli import _names, _net, _network
+from symgrad.cli import _names, _net, _network, _values
 from symgrad.errors import InputError
 
 if TYPE_CHECKING:
@@ -154,4 +156,58 @@ def _scores(rows: Sequence[Row]) -> str:
     return f"epoch {row['epoch']}: " + ", ".join(f"{k} {v:.4g}" for k, v in row.items() if k not in ("epoch", "step", "lr", "gradient_norm"))
 
 
-COMMANDS: dict[str, click.Command] = {"train": train_command}
+@click.command("flow")
+@_net
+@click.option("--values", metavar="FILE", help="Numbers by name, .json or .npz; what is missing is drawn.")
+@click.option("--init", "start", default="he_normal", show_default=True, help="he, glorot, lecun, with _normal or _uniform; orthogonal; a number, n_in Var(W).")
+@click.option("--bias", type=float, default=0.0, show_default=True, help="Variance of biases that are drawn.")
+@click.option("--size", "sizes", multiple=True, metavar="K=64", help="A size that neither the values nor the network tells; 32 if left out.")
+@click.option("--layers", metavar="h|h1,h2", help="The values between layers, or their family; found if left out.")
+@click.option("--example", type=click.IntRange(0), default=0, show_default=True, help="The example whose Jacobians are taken.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is drawn.")
+@click.option("--out", metavar="FILE", help="Where to write it (.html, .pdf, .md, .tex, .ipynb, .txt, .json); to the terminal if left out.")
+def flow_command(net: str | None, expression: str | None, variables: tuple[str, ...], wrt: str | None, of: str | None, values: str | None, start: str,
+                 bias: float, sizes: tuple[str, ...], layers: str | None, example: int, seed: int, out: str | None) -> None:
+    """Activations, gradients and Jacobians layer by layer, and why they vanish or explode."""
+    from dataclasses import replace
+
+    from symgrad.core.files import check_place, write
+    from symgrad.laboratory import report
+    from symgrad.render.formats import renderer
+    from symgrad.training.flow import flow
+    if wrt is not None:
+        raise InputError("a flow is that of all parameters: leave --wrt out")
+    if out is not None:
+        renderer(out)
+        check_place(out)
+    graph = _network(net, expression, variables)
+    graph = graph if of is None else replace(graph, output=graph[of])
+    names = _names(layers)
+    found = flow(graph, _values(values, graph), _start(start), seed=seed, bias=bias, sizes=_pairs(sizes, "size", _size),
+                 layers=names[0] if names and len(names) == 1 else names, example=example)
+    ending = os.path.splitext(out)[1].lower() if out is not None else ""
+    if out is None:
+        click.echo(str(found))
+        return
+    if ending in (".txt", ".json"):
+        write(out, (json.dumps(found.record, indent=2, ensure_ascii=False) if ending == ".json" else str(found)) + "\n")
+    else:
+        report(graph, flow=found, title=f"Gradient flow of {os.path.basename(net) if net else 'an expression'}").save(out)
+    click.echo(out)
+
+
+def _start(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _size(text: str) -> int:
+    """A size: a whole number from 1."""
+    if (size := int(text)) < 1:
+        raise ValueError
+    return size
+
+
+COMMANDS: dict[str, click.Command] = {"train": train_command, "flow": flow_command}

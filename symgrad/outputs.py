@@ -8,6 +8,7 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
+from symgrad.core import files
 from symgrad.core.graph import Graph, as_graph
 from symgrad.core.node import Node
 from symgrad.derivations import differentiate
@@ -23,7 +24,6 @@ from symgrad.explain.numbers import backward_numbers, wanted_nodes
 from symgrad.explain.values import Numbers
 from symgrad.explain.walkthrough import walkthrough
 from symgrad.pictures import GENERATED, easily, generated
-from symgrad.render import files
 from symgrad.render.formats import renderer, save
 from symgrad.render.svg import to_svg
 from symgrad.render.text import to_text

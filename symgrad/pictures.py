@@ -9,6 +9,7 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
+from symgrad.core import files
 from symgrad.core.display import chosen
 from symgrad.core.graph import Graph, as_graph
 from symgrad.core.node import Node
@@ -22,7 +23,6 @@ from symgrad.explain.timetable import over_time
 from symgrad.explain.values import easy_functions, easy_values
 from symgrad.explain.worth import worth_at
 from symgrad.plan.residuals import Plan
-from symgrad.render import files
 from symgrad.render.animation import to_animated_svg, to_gif
 from symgrad.render.dot import to_dot
 from symgrad.render.graph_page import to_graph_page

@@ -18,16 +18,16 @@ import symgrad
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     {"errors"}, {"notation"}, {"core"}, {"ops"}, {"derive"}, {"network"}, {"layers"}, {"interop"}, {"views"}, {"plan"}, {"run"}, {"results"}, {"derivations"},
-    {"verbs"}, {"training", "explain", "marking"}, {"render"}, {"pictures"}, {"laboratory"}, {"outputs"}, {"web"}, {"cli"}, {"cli_lab", "cli_flow"}, {"__init__", "__main__"},
+    {"verbs"}, {"training", "explain", "marking"}, {"render"}, {"pictures"}, {"laboratory"}, {"outputs"}, {"web"}, {"cli"}, {"cli_lab"}, {"__init__", "__main__"},
 )
 RANK = {package: rank for rank, tier in enumerate(LAYERS) for package in tier}
 DOCUMENTS = {"document", "diagram", "folding"}                     # all that a format sees of `explain`
-HUBS = {"symgrad/__init__.py", "symgrad/cli.py", "symgrad/cli_lab.py", "symgrad/cli_flow.py"}   # import inside functions, so that `--help` is quick
+HUBS = {"symgrad/__init__.py", "symgrad/cli.py", "symgrad/cli_lab.py"}   # import inside functions, so that `--help` is quick
 OPTIONAL = {
     "ziamath", "ziafont", "latex2mathml", "lark", "rich", "click", "typst", "nbformat", "resvg_py", "matplotlib",
     "torch", "jax", "jaxlib", "PIL", "starlette", "uvicorn", "sklearn",
 }
-AT_THE_TOP = {("click", f"symgrad/{file}.py") for file in ("cli", "cli_lab", "cli_flow")}   # what a file is about may stand at its top
+AT_THE_TOP = {("click", f"symgrad/{file}.py") for file in ("cli", "cli_lab")}   # what a file is about may stand at its top
 RUNS_OWN_CODE = {"symgrad/run/numpy_backend.py"}          # compiles the programs that symgrad itself writes
 MAX_LINES = 400
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from documents import SVG, every_block, say, worked_solution
 
+from symgrad.core import files
 from symgrad.errors import InputError
 from symgrad.explain import document as vocabulary
 from symgrad.explain.document import (
@@ -35,7 +36,7 @@ from symgrad.explain.document import (
     Text,
     walk,
 )
-from symgrad.render import files, formats
+from symgrad.render import formats
 from symgrad.render.typst_page import to_typst
 
 KINDS = [kind for _, kind in inspect.getmembers(vocabulary, inspect.isclass) if dataclasses.is_dataclass(kind)]

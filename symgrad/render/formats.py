@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from symgrad.core.files import check_place, write
 from symgrad.errors import InputError, nearest
 from symgrad.explain.document import Document
-from symgrad.render.files import check_place, write
 from symgrad.render.html import to_html
 from symgrad.render.json_page import to_json
 from symgrad.render.latex_page import latex_files, to_latex

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from symgrad.core.files import check_place, write
 from symgrad.errors import InputError, MissingExtraError, nearest
-from symgrad.render.files import check_place, write
 from symgrad.render.panels import Contour, Curves, End, Fan, Layers, Panel, Ridges, Style, Surface, shortened
 from symgrad.render.theme import colours_of
 

@@ -16,9 +16,9 @@ from symgrad.ops.kernels import Array
 from symgrad.run.executor import bind_values
 from symgrad.training.fans import Role, roles
 
-__all__ = ["MODES", "SCHEMES", "check_scheme", "initial", "initial_with", "sizes_of", "trained"]
+__all__ = ["MODES", "SCHEMES", "check_scheme", "FAMILIES", "initial", "initial_with", "orthonormal", "sizes_of", "trained"]
 
-FAMILIES: Mapping[str, tuple[float, str]] = {"glorot": (1.0, "avg"), "xavier": (1.0, "avg"), "lecun": (1.0, "in"), "he": (2.0, "in"), "kaiming": (2.0, "in")}
+FAMILIES: Mapping[str, tuple[int, str]] = {"glorot": (1, "avg"), "xavier": (1, "avg"), "lecun": (1, "in"), "he": (2, "in"), "kaiming": (2, "in")}
 """Name -> (variance times fan, the fan that is meant): Glorot and Bengio (2010), LeCun et al. (1998), He et al. (2015)."""
 SCHEMES = (*(f"{name}_{law}" for name in (*FAMILIES, "orthogonal") for law in ("normal", "uniform")), "zeros")
 ALIASES = {**{name: f"{name}_normal" for name in (*FAMILIES, "orthogonal")}}
@@ -117,13 +117,16 @@ def _orthogonal(role: Role, shape: tuple[int, ...], law: str, gain: float, rng: 
     family = [a for a in range(len(shape)) if a not in (*role.into, *role.out)]
     order = [*family, *role.into, *role.out]
     members, rows, columns = (math.prod(shape[a] for a in axes) for axes in (family, role.into, role.out))
-    made = np.empty((members, rows, columns))
-    for k in range(members):
-        size = (max(rows, columns), min(rows, columns))
-        q, r = np.linalg.qr(rng.normal(size=size) if law == "normal" else rng.uniform(-1, 1, size=size))
-        q = q * np.where(np.diag(r) < 0, -1.0, 1.0)        # or the signs would not be drawn evenly (Mezzadri 2007)
-        made[k] = gain * (q if rows >= columns else q.T)
+    size = (members, max(rows, columns), min(rows, columns))
+    q = gain * orthonormal(rng.normal(size=size) if law == "normal" else rng.uniform(-1, 1, size=size))
+    made = q if rows >= columns else np.swapaxes(q, -1, -2)
     return np.ascontiguousarray(np.transpose(made.reshape([shape[a] for a in order]), np.argsort(order)))
+
+
+def orthonormal(matrices: Array) -> Array:
+    """Matrices with orthonormal columns, at least as many rows as columns, that span what the given ones do; of normal entries all are as likely."""
+    q, r = np.linalg.qr(matrices)
+    return np.asarray(q * np.where(np.diagonal(r, axis1=-2, axis2=-1) < 0, -1.0, 1.0)[..., None, :])   # or the signs would not be drawn evenly (Mezzadri 2007)
 
 
 def _structured(x: Array, facts: frozenset[str]) -> Array:

@@ -20,6 +20,7 @@ from symgrad.errors import InputError, MissingValueError, UnsupportedError, near
 from symgrad.ops.kernels import Array
 from symgrad.run.executor import execute
 from symgrad.run.sampling import sample
+from symgrad.training.init import FAMILIES, orthonormal
 from symgrad.training.moments import Draw, Moments, Refusal, image_of, moments_of, shown
 
 __all__ = ["ASSUMPTIONS", "SCHEMES", "Measured", "Scheme", "Signal", "SignalValue", "drawn_values", "contracted", "signal", "weight_variance"]
@@ -27,7 +28,7 @@ __all__ = ["ASSUMPTIONS", "SCHEMES", "Measured", "Scheme", "Signal", "SignalValu
 Scheme: TypeAlias = str | float | Mapping[str, str | float]
 """A word ("he_normal"), n_in Var(W) as a number, or either by the name of a parameter ("" for all others)."""
 
-SCHEMES = ("he", "kaiming", "glorot", "xavier", "lecun", "orthogonal")
+SCHEMES = (*FAMILIES, "orthogonal")
 ASSUMPTIONS = ("mean-field theory: wide layers, so that sums are normal; weights of mean 0, drawn afresh wherever they are used; entries that went "
                "through fresh weights independent of those that did not; data normal; norms with an eps of 0; windows of convolutions within the border")
 
@@ -44,7 +45,10 @@ def weight_variance(scheme: str | float, fan_in: Expr, fan_out: Expr) -> Expr:
     word = scheme.removesuffix("_normal").removesuffix("_uniform")
     if word not in SCHEMES:
         raise InputError(f"there is no initialisation {scheme!r}{nearest(scheme, SCHEMES)}; known are {', '.join(SCHEMES)}, and a number, n_in Var(W)")
-    return {"he": 2 / fan_in, "kaiming": 2 / fan_in, "lecun": 1 / fan_in, "orthogonal": 1 / sp.Max(fan_in, fan_out)}.get(word, 2 / (fan_in + fan_out))
+    if word not in FAMILIES:
+        return 1 / sp.Max(fan_in, fan_out)
+    scale, mode = FAMILIES[word]
+    return scale / (fan_in if mode == "in" else (fan_in + fan_out) / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,8 +315,7 @@ def _drawn(node: Node, draw: Draw, sizes: Mapping[str, int], rng: np.random.Gene
 def _orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """Matrices in the last two axes whose shorter side is orthonormal: Saxe et al. (2014)."""
     rows, columns = max(shape[-2:]), min(shape[-2:])
-    made, upper = np.linalg.qr(rng.standard_normal((*shape[:-2], rows, columns)))
-    made = made * np.sign(np.diagonal(upper, axis1=-2, axis2=-1))[..., None, :]        # without it not every matrix is as likely as any other
+    made = orthonormal(rng.standard_normal((*shape[:-2], rows, columns)))
     return made if shape[-2:] == (rows, columns) else np.swapaxes(made, -1, -2)
 
 
