@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from symgrad.core.node import Node, Variable, topological
 from symgrad.errors import UnsupportedError
 from symgrad.explain.document import Inline, Line, Reference
-from symgrad.explain.formulas import words
+from symgrad.explain.formulas import delta_name, words
 from symgrad.explain.frame import Teller
 from symgrad.explain.reasons import reason_of
 from symgrad.results import Derivative
@@ -47,10 +47,7 @@ class Deltas:
 
     def label(self, value: Node) -> str:
         """`d_z`"""
-        name = f"d_{self.teller.names[value]}"
-        while name in self.teller.graph.words:
-            name += "_"
-        return name
+        return delta_name(self.teller.names[value], self.teller.graph)
 
     def lines(self, d: Derivative, values: Sequence[Node], anchor: str) -> list[Line]:
         """One line for each value that is not told yet, from those told; with its rule, where no factor tells it."""

@@ -11,7 +11,7 @@ from symgrad.core.shape import Shape, shape_text
 from symgrad.errors import InputError, nearest
 from symgrad.explain.diagram import Arrow, Box, BoxKind, Diagram, Direction, Fact
 from symgrad.explain.document import Math
-from symgrad.explain.formulas import shape_latex
+from symgrad.explain.formulas import equated, shape_latex
 from symgrad.explain.grouping import grouped
 from symgrad.explain.passes import Way, added, backward_moments, forward_moments
 from symgrad.explain.pattern import factor_boxes
@@ -167,7 +167,7 @@ class _Drawing:
         if cotangent:
             name, kind = self.cotangent(node), "output" if node is scope.output else "gradient"
         formula = self.formulas.get(node, "")
-        inside = scope.math(formula) if formula and len(formula) <= _SHORT and not cotangent else name
+        inside = scope.typeset.equation(formula) if formula and len(formula) <= _SHORT and not cotangent else name
         inner = scope.shape(node)
         note = worth.of(node) if worth is not None and not cotangent else None
         if note is not None and scope.index(node):             # the numbers are those of all examples
@@ -188,7 +188,7 @@ class _Drawing:
         scope = self.scope
         found = []
         if formula:
-            line = scope.math(formula)
+            line = scope.typeset.equation(formula)
             found.append(Fact("equation", line.notation, line.tex))
         if isinstance(node.data, Variable):
             facts = ", ".join(sorted(node.data.facts))
@@ -229,8 +229,8 @@ class _Drawing:
         form = scope.local(node, operand)
         label = scope.typeset.math(form.jac)
         if len(form.shape) <= 2 and len(form.closed) <= _BRIEF and not form.line and form.closed != form.jac:
-            closed = scope.typeset.math(form.closed)
-            return Arrow(*ends, f"{label.tex} = {closed.tex}", f"{label.notation} = {closed.notation}", "backward", form.closed)
+            label = equated(label, scope.typeset.math(form.closed))
+            return Arrow(*ends, label.tex, label.notation, "backward", form.closed)
         return Arrow(*ends, label.tex, label.notation, "backward", form.shown or form.closed)
 
 

@@ -13,7 +13,7 @@ from symgrad.views.latex import latex_text
 from symgrad.views.names import name_symbol
 from symgrad.views.text import sides, terms_of, unbracketed
 
-__all__ = ["STYLES", "Typesetter", "words"]
+__all__ = ["STYLES", "Typesetter", "delta_name", "equated", "shape_latex", "words"]
 
 STYLES: dict[str, Callable[[str, str], tuple[str, str]]] = {
     "delta": lambda name, tex: (f"d_{name}", rf"\delta_{{{tex}}}"),
@@ -32,6 +32,19 @@ def words(*parts: str | Inline) -> tuple[Inline, ...]:
 def shape_latex(shape: Shape) -> str:
     """`K \\times D` in LaTeX."""
     return r" \times ".join(name_symbol(s).tex if isinstance(s, str) and s.isidentifier() else str(s) for s in shape)
+
+
+def equated(left: Math, right: Math) -> Math:
+    """left = right, in one formula."""
+    return Math(f"{left.tex} = {right.tex}", f"{left.notation} = {right.notation}")
+
+
+def delta_name(name: str, graph: Graph) -> str:
+    """`d_z`: what the derivative of the output by a value is called; with underscores behind it while the graph has such a name."""
+    label = f"d_{name}"
+    while label in graph.words:
+        label += "_"
+    return label
 
 
 class Typesetter:
@@ -56,6 +69,11 @@ class Typesetter:
         """One formula."""
         notation = re.sub(r"\bd_\w+", lambda m: self.called.get(m[0], m[0]), notation)
         return Math(latex_text(notation, self.names, functions=self.functions), notation)
+
+    def equation(self, line: str) -> Math:
+        """A definition line or a bare expression, in one formula."""
+        head, right = sides(line)
+        return equated(self.math(head), self.math(right)) if head else self.math(right)
 
     def operand(self, notation: str) -> Math:
         """A factor of a product: what the notation has in brackets keeps them."""

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from symgrad.core.node import Node
 from symgrad.explain.diagram import Moment
 from symgrad.explain.document import Math
+from symgrad.explain.formulas import equated
 from symgrad.explain.scope import Scope
+from symgrad.explain.values import ends
 from symgrad.views.text import sides
 
 __all__ = ["Way", "added", "backward_moments", "forward_moments"]
-
-_TERMS = 6
-"""Terms of a sum that are shown; of more, the first ones and the last."""
 
 
 @dataclass(eq=False)
@@ -43,7 +42,7 @@ def forward_moments(way: Way) -> list[Moment]:
         moments.append(Moment("the values that are given", r",\; ".join(m.tex for m in listed) + r",\; \dots" * more,
                               ", ".join(m.notation for m in listed) + ", ..." * more, tuple(i for n in given for i in way.ids[n])))
     for number, n in enumerate(made, 1):
-        line = scope.math(way.formulas[n]) if way.formulas.get(n) else scope.name(n)
+        line = scope.typeset.equation(way.formulas[n]) if way.formulas.get(n) else scope.name(n)
         moments.append(Moment(f"forward pass, step {number} of {len(made)}", line.tex, line.notation, way.ids[n],
                               way.arrows("forward", ((o, n) for o in scope.sources[n]))))
     return moments
@@ -80,15 +79,10 @@ def added(scope: Scope, lines: Sequence[str], left: str = "") -> Math:
     """
     heads = [sides(line)[0] for line in lines]
     if len(set(heads)) > 1:
-        parts = [scope.math(line) for line in _ends(lines)]
+        parts = [scope.typeset.equation(line) for line in ends(lines) if line is not None]
         return Math(r",\quad ".join(m.tex for m in parts), ", ".join(m.notation for m in parts))
     rights = [sides(line)[1] for line in lines]
-    terms = [scope.typeset.math(f"({right})" if right.startswith("-") and k else right) for k, right in enumerate(_ends(rights))]
-    if len(lines) > _TERMS:
-        terms.insert(-1, Math(r"\cdots", "..."))
+    terms = [Math(r"\cdots", "...") if right is None else scope.typeset.math(f"({right})" if right.startswith("-") and k else right)
+             for k, right in enumerate(ends(rights))]
     head = scope.typeset.math(left if left and heads[0].isidentifier() else heads[0])
-    return Math(f"{head.tex} = {' + '.join(m.tex for m in terms)}", f"{head.notation} = {' + '.join(m.notation for m in terms)}")
-
-
-def _ends(items: Sequence[str]) -> Sequence[str]:
-    return items if len(items) <= _TERMS else [*items[:_TERMS - 2], items[-1]]
+    return equated(head, Math(" + ".join(m.tex for m in terms), " + ".join(m.notation for m in terms)))

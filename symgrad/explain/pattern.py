@@ -12,7 +12,7 @@ from symgrad.derive.reverse import reverse
 from symgrad.errors import InputError
 from symgrad.explain.diagram import Arrow, Box, Cells, Diagram, Fact
 from symgrad.explain.document import Math
-from symgrad.explain.formulas import Typesetter, shape_latex
+from symgrad.explain.formulas import Typesetter, equated, shape_latex
 from symgrad.explain.scope import shown_names
 from symgrad.ops.kernels import Array
 from symgrad.results import Derivation, Derivative
@@ -85,8 +85,9 @@ def _factor(id_: str, factor: Factor, forms: FactorForms, d: Derivation, typeset
     form = forms.form(factor)
     right = form.line or f"{form.jac} = {form.closed}"
     full = typeset.math(right.partition(" = ")[2])
-    inside = Math(f"{left.tex} = {full.tex}", f"{left.notation} = {full.notation}") if len(form.closed) <= _CLOSED and not form.line else left
-    return _box(id_, inside, Math(f"{left.tex} = {full.tex}", f"{left.notation} = {full.notation}"), form.shape, found, rank, "op")
+    line = equated(left, full)
+    inside = line if len(form.closed) <= _CLOSED and not form.line else left
+    return _box(id_, inside, line, form.shape, found, rank, "op")
 
 
 def _between(factor: Factor) -> list[Node]:

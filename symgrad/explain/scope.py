@@ -13,7 +13,7 @@ from symgrad.core.shape import Shape
 from symgrad.derive.reverse import reverse
 from symgrad.errors import InputError, UnsupportedError
 from symgrad.explain.document import Math
-from symgrad.explain.formulas import Typesetter
+from symgrad.explain.formulas import Typesetter, delta_name
 from symgrad.plan.order import dependencies, is_leaf, name_nodes, settled
 from symgrad.views.chain import Factor, Path, follows_axis
 from symgrad.views.compose import NoMatrixForm
@@ -156,14 +156,6 @@ class Scope:
         general = [new for line, new in zip(lines, written, strict=True) if sides(line)[0] != sides(new)[0]]
         return (own or general or [""])[0]
 
-    def math(self, line: str) -> Math:
-        """A formula or a definition line, as it is set."""
-        head, right = sides(line)
-        if not head:
-            return self.typeset.math(right)
-        left, body = self.typeset.math(head), self.typeset.math(right)
-        return Math(f"{left.tex} = {body.tex}", f"{left.notation} = {body.notation}")
-
     # ------------------------------------------------------------------ the way back
     def local(self, node: Node, operand: Node) -> FactorForm:
         """The local derivative of a value by one it is computed from, the others held; with its closed form."""
@@ -180,10 +172,7 @@ class Scope:
 
     def delta(self, node: Node) -> str:
         """`d_z`: the derivative of the output by a value, in the value's shape."""
-        name = f"d_{self.names[node]}"
-        while name in self.graph.words:
-            name += "_"
-        return name
+        return delta_name(self.names[node], self.graph)
 
     def contribution(self, node: Node, operand: Node) -> str:
         """`d_x = ...`: what comes back from a value to one it is computed from, in terms of `d_z`; entry by entry, `d_x[n] = ...`, where that

@@ -15,7 +15,6 @@ from symgrad.plan.residuals import Cached, Plan, PlanStep
 from symgrad.results import Derivation
 from symgrad.run.verify import unknown_functions
 from symgrad.verbs import schedule
-from symgrad.views.text import sides
 
 __all__ = ["over_time"]
 
@@ -87,9 +86,7 @@ def _formula(s: PlanStep, names: dict[Node, str], graph: Graph, typeset: Typeset
     line = defined(s.node, s.name, names, graph, names.keys() - {s.node})
     if not line or len(line) > _LONG:
         return _called(s, typeset)
-    head, body = sides(line)
-    left, right = typeset.math(head), typeset.math(body)
-    return Math(f"{left.tex} = {right.tex}", f"{left.notation} = {right.notation}")
+    return typeset.equation(line)
 
 
 def _called(s: PlanStep, typeset: Typesetter) -> Math:

@@ -21,10 +21,10 @@ from symgrad.run.executor import execute
 from symgrad.run.sampling import sample
 from symgrad.views.pieces import number as number_piece
 
-__all__ = ["Numbers", "array_math", "easy_functions", "easy_sizes", "easy_values", "number"]
+__all__ = ["Numbers", "array_math", "easy_functions", "easy_sizes", "easy_values", "ends", "number"]
 
 MOST = 6
-"""So many rows or columns of an array are shown; of a larger one the first ones and the last."""
+"""So many rows or columns of an array, or terms of a sum, are shown; of more the first ones and the last."""
 STEPS: Mapping[str, tuple[int, ...]] = {
     "data": (-2, -1, 1, 2, 3), "half": (-3, -2, -1, 1, 2, 3), "positive": (1, 2, 3, 4, 6), "unit": (1, 2, 3)}
 """What the numerators are drawn from; the denominators are 1, 2, 2 and 4."""
@@ -59,10 +59,10 @@ def array_math(array: NDArray[Any], digits: int = 4) -> tuple[Math, bool]:
         text, exact = number(array.item(), digits)
         return Math(_number_tex(text), text), exact
     if array.ndim > 2:
-        parts = [(*array_math(a, digits), "") if a is not None else (Math(r"\dots", "..."), True, "") for a in _ends(list(array))]
+        parts = [(*array_math(a, digits), "") if a is not None else (Math(r"\dots", "..."), True, "") for a in ends(list(array))]
         return Math(r",\; ".join(p[0].tex for p in parts), f"[{', '.join(p[0].notation for p in parts)}]"), all(p[1] for p in parts)
-    rows = [[None if x is None else number(x, digits) for x in _ends(list(row))] for row in array.reshape(len(array), -1)]
-    shown = _ends(rows)
+    rows = [[None if x is None else number(x, digits) for x in ends(list(row))] for row in array.reshape(len(array), -1)]
+    shown = ends(rows)
     filled = [row if row is not None else [None] * len(rows[0]) for row in shown]
     tex = r" \\ ".join(" & ".join(r"\dots" if x is None else _number_tex(x[0]) for x in row) for row in filled)
     texts = [f"{', '.join('...' if x is None else x[0] for x in row)}" if row is not None else "..." for row in shown]
@@ -70,7 +70,7 @@ def array_math(array: NDArray[Any], digits: int = 4) -> tuple[Math, bool]:
     return Math(rf"\begin{{bmatrix}} {tex} \end{{bmatrix}}", f"[{inside}]"), all(x is None or x[1] for row in rows for x in row)
 
 
-def _ends(items: Sequence[Any]) -> list[Any]:
+def ends(items: Sequence[Any]) -> list[Any]:
     """The items, or the first and the last ones with None for those between."""
     return list(items) if len(items) <= MOST else [*items[:MOST - 2], None, items[-1]]
 
