@@ -30,16 +30,10 @@ assert sg.variance_map("relu").critical().backward == 2
 
 print(sg.flow_grid(("sigmoid", "relu"), ("glorot_normal", "he_normal"), depth=DEPTH, width=WIDTH))
 
-try:
-    from matplotlib import pyplot as plt
-except ImportError:
-    print("no figure: matplotlib is not installed")
-else:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-    for name, found in (("sigmoid", sigmoid), ("ReLU", relu), ("sigmoid + skip", skips)):
-        left.semilogy(range(DEPTH + 1), [found.first_gradient.norm, *found.columns["|gradient|"]], label=name)
-        right.semilogy(range(1, DEPTH + 1), found.columns["product: largest"], label=name)
-    left.set(xlabel="layer", title="norm of the gradient by the value")
-    right.set(xlabel="layer", title="largest singular value of the product")
-    left.legend()
-    figure.savefig("vanishing_gradients.png", dpi=120)
+if importlib.util.find_spec("matplotlib"):               # to see: one line falls through eighteen powers of ten, two stay level
+    from symgrad.render.plots import Curves, plot
+    kinds = {"sigmoid": sigmoid, "ReLU": relu, "sigmoid + skip": skips}
+    gradients = {name: (range(DEPTH + 1), [found.first_gradient.norm, *found.columns["|gradient|"]]) for name, found in kinds.items()}
+    products = {name: (range(1, DEPTH + 1), found.columns["product: largest"]) for name, found in kinds.items()}
+    plot(Curves(gradients, "layer", "norm", "Gradient by the value", log=True), Curves(products, "layer", "largest singular value", "Product", log=True),
+         columns=2).save("vanishing_gradients.svg")

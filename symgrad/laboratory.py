@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +16,6 @@ from symgrad.derivations import differentiate
 from symgrad.errors import InputError, SymgradError, UnsupportedError
 from symgrad.explain.document import Block, Check, CodeBlock, Document, Equation, Paragraph, Picture, Section, Table
 from symgrad.explain.formulas import Typesetter, words
-from symgrad.ops.kernels import Array
 from symgrad.pictures import draw
 from symgrad.render.formats import save
 from symgrad.render.panels import Contour, Curves, Fan, Layers, Panel, Ridges, Surface
@@ -24,6 +23,7 @@ from symgrad.render.plots import Plot, plot
 from symgrad.render.text import to_text
 from symgrad.results import Derivation, Derivative
 from symgrad.run.executor import execute
+from symgrad.training.flow import Flow
 from symgrad.training.flow import flow as gradient_flow
 from symgrad.training.lanczos import Eigenvalues
 from symgrad.training.landscape import Landscape
@@ -32,49 +32,12 @@ from symgrad.training.landscape import sharpness as sharpness_at
 from symgrad.training.result import Fit
 from symgrad.views.rolled import Rolled
 
-__all__ = ["Flow", "History", "Report", "Run", "report", "report_of"]
+__all__ = ["Report", "report", "report_of"]
 
 _BOXES, _FORMS, _LINES, _RIDGES, _ROWS = 60, 12, 80, 16, 60
 """At most so many boxes of a picture, gradients in closed form, lines of a text, histograms and rows of a table are shown."""
+T = TypeVar("T")
 _COLUMNS = {"epoch", "step", "loss", "validation", "lr", "gradient_norm"}
-
-
-class History(Protocol):
-    """What training noted after each epoch, by column: epoch, step, loss, validation, metrics, lr, gradient_norm."""
-
-    @property
-    def columns(self) -> list[str]: ...
-
-    def __getitem__(self, name: str, /) -> ArrayLike: ...
-
-
-class Run(Protocol):
-    """What a training left, as `sg.fit` returns it."""
-
-    @property
-    def params(self) -> Mapping[str, Array]: ...
-
-    @property
-    def history(self) -> History: ...
-
-    @property
-    def stopped(self) -> str: ...
-
-    @property
-    def steps(self) -> int: ...
-
-
-class Flow(Protocol):
-    """Gradient flow: one number for each layer in each column, and a paragraph that says what they mean."""
-
-    @property
-    def names(self) -> Sequence[str]: ...
-
-    @property
-    def columns(self) -> Mapping[str, Sequence[float]]: ...
-
-    @property
-    def paragraph(self) -> str: ...                        # and, where it has them, `products`: singular values up to each layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +55,7 @@ class Report:
         return to_text(self.document)
 
 
-def report(net: Graph | Node, *, fit: Run | None = None, flow: Flow | None = None, landscape: Landscape | Mapping[str, Landscape] | None = None,
+def report(net: Graph | Node, *, fit: Fit | None = None, flow: Flow | None = None, landscape: Landscape | Mapping[str, Landscape] | None = None,
            sharpness: Eigenvalues | None = None, values: Mapping[str, ArrayLike] | None = None, settings: Mapping[str, object] | None = None,
            of: str | Node | None = None, title: str = "") -> Report:
     """One report of a run: the network and its picture, its gradients, curves, activations, gradient flow, landscape, and the numbers behind them.
@@ -113,7 +76,7 @@ def report(net: Graph | Node, *, fit: Run | None = None, flow: Flow | None = Non
         found.append(_flow(flow))
     if landscape is not None or sharpness is not None:
         found.append(_landscapes(landscape if isinstance(landscape, Mapping) else {"": landscape} if landscape is not None else {}, sharpness))
-    found.append(_numbers(graph, fit, values, settings if settings is not None else getattr(fit, "settings", {})))
+    found.append(_numbers(graph, fit, values, settings if settings is not None else {} if fit is None else fit.settings))
     sections = [s for s in found if s is not None]
     numbered = tuple(Section(s.title, s.blocks, s.anchor, s.badge, str(k)) for k, s in enumerate(sections, 1))
     return Report(Document(title or f"A run of {graph.output_name or 'a network'}", numbered, meta=(("made by", "symgrad"),)))
@@ -132,21 +95,21 @@ def report_of(fit: Fit, *, title: str = "", examples: int = 128, steps: int = 15
     params = {name: fit.params[name] for name in task.names}
     rest = {name: array for name, array in values.items() if name not in params}
     path = [found for _, found in fit.recorded]
-    parts: dict[str, Callable[[], object]] = {
-        "flow": lambda: gradient_flow(task.graph, values),
-        "landscape": lambda: landscape_at(task.graph, params, rest, steps=steps, functions=task.functions, of=task.loss,
-                                       **({"directions": "pca", "path": path} if len(path) > 2 else {})),  # type: ignore[arg-type]  # options by name
-        "sharpness": lambda: sharpness_at(task.graph, params, rest, limit=40, functions=task.functions, of=task.loss),
-    }
-    found: dict[str, object] = {}
     missing: dict[str, str] = {}
-    for name, make in parts.items():
+
+    def tried(name: str, make: Callable[[], T]) -> T | None:
         try:
-            found[name] = make()
+            return make()
         except SymgradError as problem:
             missing[f"no {name}"] = str(problem).partition("\n")[0]
-    return report(task.graph, fit=fit, values=values, settings={**fit.settings, **missing}, of=task.loss, title=title,
-                  **found)  # type: ignore[arg-type]  # each of its own kind
+            return None
+    principal = len(path) > 2
+    flow = tried("flow", lambda: gradient_flow(task.graph, values))
+    plane = tried("landscape", lambda: landscape_at(task.graph, params, rest, directions="pca" if principal else "random", path=path if principal else None,
+                                                    steps=steps, functions=task.functions, of=task.loss))
+    top = tried("sharpness", lambda: sharpness_at(task.graph, params, rest, limit=40, functions=task.functions, of=task.loss))
+    return report(task.graph, fit=fit, flow=flow, landscape=plane, sharpness=top, values=values, settings={**fit.settings, **missing}, of=task.loss,
+                  title=title)
 
 
 def _section(title: str, blocks: Iterable[Block], anchor: str) -> Section | None:
@@ -208,7 +171,7 @@ def _gradient(typeset: Typesetter, of: str, name: str, d: Derivative) -> list[Bl
 
 
 # ---------------------------------------------------------------------- the run
-def _training(fit: Run) -> Section | None:
+def _training(fit: Fit) -> Section | None:
     history = fit.history
     columns = {name: np.asarray(history[name], dtype=float) for name in history.columns}
     if not columns or not len(next(iter(columns.values()))):
@@ -257,7 +220,7 @@ def _flow(flow: Flow) -> Section | None:
     series = {n: y for n, y in columns.items() if (np.asarray(y, dtype=float) > 0).any()}
     norms = {n: y for n, y in series.items() if n.startswith("|")} or series                    # |value|, |gradient|: what one axis can carry
     panels: list[Panel] = [Layers(names, dict(list(norms.items())[:6]))] if norms else []
-    products = [np.asarray(s, dtype=float) for s in getattr(flow, "products", ())]
+    products = [np.asarray(s, dtype=float) for s in flow.products]
     if len(products) > 1 and len({s.shape for s in products}) == 1 and products[0].size:
         panels.append(Fan(range(1, len(products) + 1), np.array(products), "singular values of the product"))
     if panels:
@@ -304,7 +267,7 @@ def _sharp(found: Eigenvalues) -> str:
                    ": no direction curves upwards.")
 
 
-def _numbers(graph: Graph, fit: Run | None, values: Mapping[str, ArrayLike] | None, settings: Mapping[str, object]) -> Section | None:
+def _numbers(graph: Graph, fit: Fit | None, values: Mapping[str, ArrayLike] | None, settings: Mapping[str, object]) -> Section | None:
     rows = [(str(name), str(value)) for name, value in settings.items()]
     sizes = _sizes(graph, {**({} if fit is None else fit.params), **(values or {})})
     rows += [(f"size {name}", str(n)) for name, n in sizes.items()]

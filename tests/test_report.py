@@ -60,6 +60,7 @@ class Flowing:
     names: list[str]
     columns: dict[str, list[float]]
     paragraph: str
+    products: tuple[np.ndarray, ...] = ()
 
 
 def descent(net: sg.Graph, data: dict[str, np.ndarray], start: dict[str, np.ndarray], steps: int) -> Descent:

@@ -108,7 +108,6 @@ class Flow:
         """What is happening and why, in a paragraph, with the derived numbers."""
         return why(self.layers, self.first_gradient.norm, self.gradient_norm)
 
-    # ------------------------------------------------------------------ as a report takes it
     @property
     def names(self) -> list[str]:
         """The layers' names."""
