@@ -18,18 +18,6 @@ start = {"b": np.zeros((DEPTH, WIDTH)), "v": rng.normal(size=WIDTH) / np.sqrt(WI
 layer = {"plain": lambda h, W, b: np.tanh(h @ W + b), "residual": lambda h, W, b: h + np.tanh(h @ W + b)}
 
 
-def trained(net, params):
-    """Adam by hand: the parameters after the last step, and the loss before each."""
-    program, losses = sg.compile(sg.differentiate(net)), []
-    m, s = ({n: np.zeros_like(a) for n, a in params.items()} for _ in range(2))
-    for t in range(1, STEPS + 1):
-        loss, g = program(**data, **params)
-        losses.append(float(loss))
-        m, s = {n: 0.9 * m[n] + 0.1 * g[n] for n in g}, {n: 0.999 * s[n] + 0.001 * g[n]**2 for n in g}
-        params = {n: params[n] - RATE * (m[n] / (1 - 0.9**t)) / (np.sqrt(s[n] / (1 - 0.999**t)) + 1e-8) for n in g}
-    return params, losses
-
-
 def spectrum(layer, params):
     """The singular values of d h_k/d x for each depth k, at the first example: the product of the layers' Jacobians."""
     block = sg.graph(out=layer(sg.data("h", WIDTH), sg.param("W", WIDTH, WIDTH), sg.param("b", WIDTH)))
@@ -44,7 +32,8 @@ curves, spectra, planes, rocks = {}, {}, {}, {}
 for name, scale in (("plain", 1.2), ("residual", 0.3)):
     h = sg.layers.repeat(layer[name], DEPTH, sg.data("x", N, WIDTH), W=(WIDTH, WIDTH), b=(WIDTH,))
     net, first = sg.graph(h=h, loss=np.mean((h.last @ sg.param("v", WIDTH) - sg.data("y", N)) ** 2)), {**start, "W": scale * W}
-    last, curves[name] = trained(net, first)
+    fit = sg.fit(net, data, start=first, optimizer="adam", lr=RATE, epochs=STEPS, batch=N, progress=False)
+    last, curves[name] = fit.params, fit.history["step_loss"]
     spectra[name], planes[name] = spectrum(layer[name], first), sg.landscape(net, last, data, steps=31)
     L, sharp = planes[name].losses, sg.sharpness(net, last, data)
     rocks[name] = sum(L[i, j] == L[i - 1:i + 2, j - 1:j + 2].min() for i in range(1, 30) for j in range(1, 30))

@@ -1,4 +1,6 @@
 """Thirty sigmoid layers against thirty ReLU layers: what each does to a gradient, the derived bound behind it, and what skip connections change."""
+import importlib.util
+
 import symgrad as sg
 from symgrad.training.flow_grid import deep_network
 
