@@ -21,6 +21,7 @@ from symgrad.explain.document import (
     Table,
 )
 from symgrad.explain.formulas import Typesetter, words
+from symgrad.explain.reasons import direct
 from symgrad.explain.recheck import recheck
 from symgrad.plan.residuals import Plan
 from symgrad.results import Derivation
@@ -194,15 +195,7 @@ class Teller:
 
     def direct(self, node: Node) -> set[Node]:
         """The named values a value is computed from directly."""
-        found: set[Node] = set()
-        stack = list(node.operands)
-        while stack:
-            n = stack.pop()
-            if n in self.names:
-                found.add(n)
-            else:
-                stack.extend(n.operands)
-        return found
+        return set(direct(node, self.names))
 
     def listed(self, names: Sequence[str]) -> list[str | Inline]:
         out: list[str | Inline] = []

@@ -9,7 +9,6 @@ from symgrad.core.node import Node, Variable
 from symgrad.core.shape import shape_text
 from symgrad.explain.diagram import Group
 from symgrad.explain.scope import Scope
-from symgrad.views.steps import steps_of
 
 __all__ = ["grouped"]
 
@@ -46,7 +45,7 @@ def grouped(scope: Scope) -> tuple[dict[Node, str], tuple[Group, ...]]:
 # ---------------------------------------------------------------------- which layer
 def _by_number(scope: Scope) -> dict[Node, str]:
     """Values whose names end in the same number; steps of a recurrence are called by its index, `t = 3`."""
-    steps = {name: f"{s.index} = {k}" for s in steps_of(scope.graph) for name, (_, k) in s.alias.items()}
+    steps = {name: f"{index} = {k}" for name, (_, index, k) in scope.steps.items()}
     found: dict[Node, str] = {}
     for n, name in scope.names.items():
         if n is scope.output or n not in scope.given:

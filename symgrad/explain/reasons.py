@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from symgrad.core.graph import Graph
 from symgrad.core.node import Node, Variable, topological
@@ -10,7 +10,7 @@ from symgrad.derive.reverse import Reverse
 from symgrad.derive.rules import RULES, rule_of
 from symgrad.views.chain import Factor
 
-__all__ = ["named_above", "reason_of", "zero_reason"]
+__all__ = ["direct", "named_above", "reason_of", "zero_reason"]
 
 
 def reason_of(factor: Factor, names: Mapping[Node, str], graph: Graph) -> str:
@@ -46,6 +46,21 @@ def zero_reason(sweep: Reverse, targets: set[Node], names: Mapping[Node, str]) -
                 owner = named_above(user, names, topological([sweep.output]))
                 if owner:
                     found[owner, names[o]] = None
+    return list(found)
+
+
+def direct(node: Node, names: Container[Node]) -> list[Node]:
+    """The named values that a value is computed from directly, in the order in which it reads them."""
+    found: dict[Node, None] = {}
+    seen: set[Node] = set()
+    stack = list(reversed(node.operands))
+    while stack:
+        n = stack.pop()
+        if n in names:
+            found[n] = None
+        elif n not in seen:
+            seen.add(n)
+            stack.extend(reversed(n.operands))
     return list(found)
 
 

@@ -14,6 +14,7 @@ from symgrad.derive.reverse import reverse
 from symgrad.errors import InputError, UnsupportedError
 from symgrad.explain.document import Math
 from symgrad.explain.formulas import Typesetter, delta_name
+from symgrad.explain.reasons import direct
 from symgrad.plan.order import dependencies, is_leaf, name_nodes, settled
 from symgrad.views.chain import Factor, Path, follows_axis
 from symgrad.views.compose import NoMatrixForm
@@ -82,20 +83,7 @@ class Scope:
     @functools.cached_property
     def sources(self) -> dict[Node, list[Node]]:
         """What each value is computed from directly, among those shown."""
-        return {n: self._sources(n) for n in self.names}
-
-    def _sources(self, node: Node) -> list[Node]:
-        found: dict[Node, None] = {}
-        seen: set[Node] = set()
-        stack = list(reversed(node.operands))
-        while stack:
-            n = stack.pop()
-            if n in self.names:
-                found[n] = None
-            elif n not in seen:
-                seen.add(n)
-                stack.extend(reversed(n.operands))
-        return list(found)
+        return {n: direct(n, self.names) for n in self.names}
 
     @functools.cached_property
     def inner(self) -> dict[Node, list[Node]]:
@@ -137,13 +125,13 @@ class Scope:
         return defined(node, self.names[node], self.names, self.graph)
 
     @functools.cached_property
-    def _steps(self) -> dict[str, tuple[str, str, int]]:
+    def steps(self) -> dict[str, tuple[str, str, int]]:
         """h_3 -> ("h", "t", 3)"""
         return {name: (family, s.index, k) for s in steps_of(self.graph) for name, (family, k) in s.alias.items()}
 
     def _source(self, name: str) -> str:
         """The line that the user wrote of a value; of a step of a recurrence, that line with the step's number for the index."""
-        family, index, step = self._steps.get(name, (name, "", 0))
+        family, index, step = self.steps.get(name, (name, "", 0))
         lines = self.graph.sources.get(family, "").split("\n")
         if not index:
             return lines[0] if len(lines) == 1 else ""
